@@ -1,0 +1,13 @@
+"""The embedded backend: a Kubernetes-style apiserver to try the proxy on, without a cluster.
+
+A request's way through it::
+
+    server -> requestpath, listoptions (selectors), negotiation
+           -> store (collection over objects, history, tokens)
+           -> encoding (cells, columns, metadata, gojson) -> framing
+
+``command`` is its command line. ``objects`` renders generated objects when they are asked for (``shapes`` and
+``podspec`` say what they look like), so that a cluster of any size fits into little memory; ``store`` lays what
+has been written over them. ``watch``, ``writes`` and ``churn`` are the verbs that change or follow the state;
+``status`` and ``discovery`` are the fixed answers. Nothing in here imports the rest of ``proxy``.
+"""

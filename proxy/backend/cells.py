@@ -1,0 +1,265 @@
+"""The cells of Table rows, read through views that skip whatever a row doesn't show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from msgspec import Raw, Struct
+
+from proxy.backend import gojson, resources
+from proxy.backend.resources import Resource
+
+Cell = str | int | None
+NONE = "<none>"
+UNKNOWN = "<unknown>"
+
+MINUTE, HOUR, DAY, YEAR = 60, 3600, 86400, 365 * 86400
+
+
+class Meta(Struct, frozen=True):
+    """The part of ObjectMeta that rows show."""
+
+    name: str = ""
+    creationTimestamp: str | None = None  # noqa: N815 (these are the wire's own names)
+    labels: dict[str, str] = {}
+
+
+class Reasoned(Struct, frozen=True):
+    """A waiting or terminated container."""
+
+    reason: str = ""
+
+
+class State(Struct, frozen=True):
+    """The state of a container."""
+
+    waiting: Reasoned | None = None
+    terminated: Reasoned | None = None
+
+
+class ContainerStatus(Struct, frozen=True):
+    """One container's status."""
+
+    ready: bool = False
+    restartCount: int = 0  # noqa: N815
+    state: State = State()
+
+
+class PodSpec(Struct, frozen=True):
+    """The part of a pod's spec that rows show."""
+
+    containers: list[Raw] | None = None
+    nodeName: str = ""  # noqa: N815
+
+
+class PodStatus(Struct, frozen=True):
+    """The part of a pod's status that rows show."""
+
+    phase: str = ""
+    reason: str = ""
+    podIP: str = ""  # noqa: N815
+    nominatedNodeName: str = ""  # noqa: N815
+    containerStatuses: list[ContainerStatus] = []  # noqa: N815
+
+
+class Pod(Struct, frozen=True):
+    """A pod."""
+
+    metadata: Meta = Meta()
+    spec: PodSpec = PodSpec()
+    status: PodStatus = PodStatus()
+
+
+class Data(Struct, frozen=True):
+    """A Secret or ConfigMap."""
+
+    metadata: Meta
+    type: str = ""
+    data: dict[str, Raw] = {}
+
+
+class Phase(Struct, frozen=True):
+    """A phase."""
+
+    phase: str = ""
+
+
+class Namespace(Struct, frozen=True):
+    """A Namespace."""
+
+    metadata: Meta
+    status: Phase = Phase()
+
+
+class Condition(Struct, frozen=True):
+    """A Node's condition."""
+
+    type: str
+    status: str
+
+
+class Address(Struct, frozen=True):
+    """A Node's address."""
+
+    type: str
+    address: str
+
+
+class NodeInfo(Struct, frozen=True):
+    """A Node's nodeInfo."""
+
+    kernelVersion: str = ""  # noqa: N815
+    osImage: str = ""  # noqa: N815
+    containerRuntimeVersion: str = ""  # noqa: N815
+    kubeletVersion: str = ""  # noqa: N815
+
+
+class NodeStatus(Struct, frozen=True):
+    """A Node's status."""
+
+    conditions: list[Condition] = []
+    addresses: list[Address] = []
+    nodeInfo: NodeInfo = NodeInfo()  # noqa: N815
+
+
+class Node(Struct, frozen=True):
+    """A Node."""
+
+    metadata: Meta
+    status: NodeStatus = NodeStatus()
+
+
+class WidgetSpec(Struct, frozen=True):
+    """A widget's spec."""
+
+    n: int | float | str | None = None
+
+
+class Widget(Struct, frozen=True):
+    """A widget."""
+
+    metadata: Meta
+    spec: WidgetSpec = WidgetSpec()
+
+
+class AnyObject(Struct, frozen=True):
+    """Any object."""
+
+    metadata: Meta
+
+
+def pod_cells(item: bytes, now: float) -> list[Cell]:
+    """Return the row of a pod."""
+    pod = gojson.decode(item, Pod)
+    statuses = pod.status.containerStatuses
+    ready = sum(status.ready for status in statuses)
+    restarts = sum(status.restartCount for status in statuses)
+    return [
+        pod.metadata.name, f"{ready}/{len(pod.spec.containers or [])}", pod_status(pod.status), str(restarts),
+        age(pod.metadata, now), pod.status.podIP or NONE, pod.spec.nodeName or NONE,
+        pod.status.nominatedNodeName or NONE, NONE,
+    ]  # fmt: skip
+
+
+def pod_status(status: PodStatus) -> str:
+    """Return what a pod waits for, if anything, else its phase."""
+    text = status.reason or status.phase
+    for container in reversed(status.containerStatuses):
+        state = container.state.waiting or container.state.terminated
+        text = state.reason if state and state.reason else text
+    return text
+
+
+def secret_cells(item: bytes, now: float) -> list[Cell]:
+    """Return the row of a Secret."""
+    secret = gojson.decode(item, Data)
+    return [secret.metadata.name, secret.type, len(secret.data), age(secret.metadata, now)]
+
+
+def configmap_cells(item: bytes, now: float) -> list[Cell]:
+    """Return the row of a ConfigMap."""
+    config = gojson.decode(item, Data)
+    return [config.metadata.name, len(config.data), age(config.metadata, now)]
+
+
+def namespace_cells(item: bytes, now: float) -> list[Cell]:
+    """Return the row of a Namespace."""
+    namespace = gojson.decode(item, Namespace)
+    return [namespace.metadata.name, namespace.status.phase, age(namespace.metadata, now)]
+
+
+def node_cells(item: bytes, now: float) -> list[Cell]:
+    """Return the row of a Node."""
+    node = gojson.decode(item, Node)
+    ready = any(condition.type == "Ready" and condition.status == "True" for condition in node.status.conditions)
+    internal = [address.address for address in node.status.addresses if address.type == "InternalIP"]
+    info = node.status.nodeInfo
+    return [
+        node.metadata.name, "Ready" if ready else "NotReady", NONE, age(node.metadata, now), info.kubeletVersion,
+        internal[0] if internal else NONE, NONE, info.osImage or UNKNOWN, info.kernelVersion or UNKNOWN,
+        info.containerRuntimeVersion or UNKNOWN,
+    ]  # fmt: skip
+
+
+def widget_cells(item: bytes, now: float) -> list[Cell]:
+    """Return the row of a widget."""
+    del now
+    widget = gojson.decode(item, Widget)
+    size = widget.spec.n
+    return [widget.metadata.name, size if isinstance(size, int) else None]
+
+
+def default_cells(item: bytes, now: float) -> list[Cell]:
+    """Return the row of anything else."""
+    del now
+    metadata = gojson.decode(item, AnyObject).metadata
+    return [metadata.name, metadata.creationTimestamp]
+
+
+PRINTERS: dict[Resource, Callable[[bytes, float], list[Cell]]] = {
+    resources.PODS: pod_cells,
+    resources.SECRETS: secret_cells,
+    resources.CONFIG_MAPS: configmap_cells,
+    resources.NAMESPACES: namespace_cells,
+    resources.NODES: node_cells,
+    resources.WIDGETS: widget_cells,
+}
+
+
+def cells(resource: Resource, item: bytes, now: float) -> list[Cell]:
+    """Return the cells of one object."""
+    return PRINTERS.get(resource, default_cells)(item, now)
+
+
+def age(metadata: Meta, now: float) -> str:
+    """How long ago an object was made, as kubectl shows it."""
+    if not metadata.creationTimestamp:
+        return UNKNOWN
+    created = datetime.fromisoformat(metadata.creationTimestamp)
+    return human_duration(int(now - created.astimezone(UTC).timestamp()))
+
+
+def human_duration(seconds: int) -> str:
+    """Return a duration with two significant units at most (apimachinery's HumanDuration)."""
+    if seconds < 2 * MINUTE:
+        return f"{max(seconds, 0)}s"
+    if seconds < 10 * MINUTE:
+        return pair(seconds, (MINUTE, "m"), (1, "s"))
+    if seconds < 3 * HOUR:
+        return f"{seconds // MINUTE}m"
+    if seconds < 8 * HOUR:
+        return pair(seconds, (HOUR, "h"), (MINUTE, "m"))
+    if seconds < 2 * DAY:
+        return f"{seconds // HOUR}h"
+    if seconds < 8 * DAY:
+        return pair(seconds, (DAY, "d"), (HOUR, "h"))
+    if seconds < 2 * YEAR:
+        return f"{seconds // DAY}d"
+    return pair(seconds, (YEAR, "y"), (DAY, "d")) if seconds < 8 * YEAR else f"{seconds // YEAR}y"
+
+
+def pair(seconds: int, large: tuple[int, str], small: tuple[int, str]) -> str:
+    """Two units, without a second one that is zero."""
+    rest = seconds % large[0] // small[0]
+    return f"{seconds // large[0]}{large[1]}" + (f"{rest}{small[1]}" if rest else "")

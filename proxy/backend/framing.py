@@ -1,0 +1,113 @@
+"""From pieces of a body to an HTTP response: Go's framing, compression, coalescing, backpressure and deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator, Iterable, Iterator
+
+from aiohttp import web
+
+# Go's net/http sends Content-Length only if the whole body fits its buffer when the handler returns.
+GO_BUFFER = 2048
+# The apiserver compresses what is larger than this.
+GZIP_FROM = 128 * 1024
+GZIP_LEVEL = 1
+GZIP_WBITS = 31
+# One write a piece would cost a system call for each item.
+WRITE_BYTES = 64 * 1024
+SLICE_BYTES = 256 * 1024
+# A reader that keeps up never blocks the writer, so others get a turn after this much.
+TURN_BYTES = 1 << 20
+
+
+async def assemble(pieces: Iterable[bytes]) -> bytearray:
+    """Hold the whole body. A growing bytearray is moved by the kernel, not copied, so the peak is the body itself."""
+    body = bytearray()
+    turn = TURN_BYTES
+    for piece in pieces:
+        body += piece
+        if len(body) >= turn or not piece:
+            turn = len(body) + TURN_BYTES
+            await asyncio.sleep(0)
+    return body
+
+
+def slices(body: bytearray) -> Iterator[memoryview]:
+    """Return a whole body, cut for writing without a second copy of it."""
+    view = memoryview(body)
+    return (view[start : start + SLICE_BYTES] for start in range(0, len(view), SLICE_BYTES))
+
+
+def coalesced(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Pieces gathered into writes; an empty one where a scan made progress without finding anything."""
+    held: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        held.append(piece)
+        size += len(piece)
+        if size >= WRITE_BYTES:
+            yield b"".join(held)
+            held.clear()
+            size = 0
+        elif not piece:
+            yield b""
+    if held:
+        yield b"".join(held)
+
+
+async def paced(parts: Iterable[bytes | memoryview]) -> AsyncIterator[bytes | memoryview]:
+    """Return the parts that have bytes, giving other requests a turn now and then."""
+    since = 0
+    for part in parts:
+        since += len(part)
+        if since >= TURN_BYTES or not part:
+            since = 0
+            await asyncio.sleep(0)
+        if part:
+            yield part
+
+
+async def send(
+    request: web.BaseRequest, response: web.StreamResponse, parts: Iterable[bytes | memoryview], *, gzip: bool
+) -> web.StreamResponse:
+    """Write a body with the framing that a Go server would pick."""
+    source = paced(parts)
+    threshold = GZIP_FROM + 1 if gzip else GO_BUFFER
+    head: list[bytes | memoryview] = []
+    async for part in source:
+        head.append(part)
+        if sum(map(len, head)) >= threshold:
+            break
+    size = sum(map(len, head))
+    if gzip and size > GZIP_FROM:
+        response.headers["Content-Encoding"] = "gzip"
+        response.headers["Vary"] = "Accept-Encoding"
+        source = compressed(chained(head, source))
+        head = []
+    elif size < GO_BUFFER:
+        response.content_length = size
+    await response.prepare(request)
+    async for part in chained(head, source):
+        await response.write(part)
+    await response.write_eof()
+    return response
+
+
+async def chained(
+    head: Iterable[bytes | memoryview], tail: AsyncIterator[bytes | memoryview]
+) -> AsyncIterator[bytes | memoryview]:
+    """Return what has been read ahead, then the rest."""
+    for part in head:
+        yield part
+    async for part in tail:
+        yield part
+
+
+async def compressed(parts: AsyncIterator[bytes | memoryview]) -> AsyncIterator[bytes | memoryview]:
+    """One gzip member."""
+    compressor = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, GZIP_WBITS)
+    async for part in parts:
+        if squeezed := compressor.compress(part):
+            yield squeezed
+    yield compressor.flush()

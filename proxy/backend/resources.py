@@ -1,0 +1,83 @@
+"""The resources that the backend serves, by group and plural name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TYPED_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+NAMESPACE_VERBS = ("create", "delete", "get", "list", "patch", "update", "watch")
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One resource: how discovery describes it and how its objects are printed."""
+
+    plural: str
+    singular: str
+    kind: str
+    namespaced: bool = True
+    group: str = ""
+    version: str = "v1"
+    verbs: tuple[str, ...] = TYPED_VERBS
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    storage_hash: str = ""
+    cached: bool = True
+    zero_value: str = ""
+
+    @property
+    def custom(self) -> bool:
+        """Custom resources print sorted keys, with kind and apiVersion in every item and metadata last."""
+        return bool(self.group)
+
+    @property
+    def api_version(self) -> str:
+        """The apiVersion of its objects."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def list_kind(self) -> str:
+        """The kind of its List."""
+        return self.kind + "List"
+
+    @property
+    def type_meta(self) -> bytes:
+        """What stands before a typed item's first key where it is printed alone."""
+        return f'"kind":"{self.kind}","apiVersion":"{self.api_version}",'.encode()
+
+
+# zero_value: what Go prints after the metadata of an empty object, as seen in bookmarks.
+PODS = Resource(
+    "pods", "pod", "Pod", short_names=("po",), categories=("all",), storage_hash="xPOwRZ+Yhw8=",
+    zero_value=',"spec":{"containers":null},"status":{}',
+)  # fmt: skip
+SECRETS = Resource("secrets", "secret", "Secret", storage_hash="S6u1pOWzb84=")
+CONFIG_MAPS = Resource("configmaps", "configmap", "ConfigMap", short_names=("cm",), storage_hash="qFsyl6wFWjQ=")
+NAMESPACES = Resource(
+    "namespaces", "namespace", "Namespace", namespaced=False, verbs=NAMESPACE_VERBS, short_names=("ns",),
+    storage_hash="Q3oi5N2YM8M=", zero_value=',"spec":{},"status":{}',
+)  # fmt: skip
+NODES = Resource(
+    "nodes", "node", "Node", namespaced=False, short_names=("no",), storage_hash="XwShjMxG9Fs=",
+    zero_value=',"spec":{},"status":{"daemonEndpoints":{"kubeletEndpoint":{"Port":0}},"nodeInfo":{"machineID":"",'
+    '"systemUUID":"","bootID":"","kernelVersion":"","osImage":"","containerRuntimeVersion":"","kubeletVersion":"",'
+    '"kubeProxyVersion":"","operatingSystem":"","architecture":""}}',
+)  # fmt: skip
+EVENTS = Resource(
+    "events", "event", "Event", short_names=("ev",), storage_hash="r2yiGXH7wu8=", cached=False,
+    zero_value=',"involvedObject":{},"source":{},"firstTimestamp":null,"lastTimestamp":null,"eventTime":null,'
+    '"reportingComponent":"","reportingInstance":""',
+)  # fmt: skip
+SERVICE_ACCOUNTS = Resource(
+    "serviceaccounts", "serviceaccount", "ServiceAccount", short_names=("sa",), storage_hash="pbx9ZvyFpBE="
+)
+SERVICES = Resource(
+    "services", "service", "Service", short_names=("svc",), categories=("all",), storage_hash="0/CO1lhkEBI=",
+    zero_value=',"spec":{},"status":{"loadBalancer":{}}',
+)  # fmt: skip
+WIDGETS = Resource("widgets", "widget", "Widget", group="example.com", verbs=CUSTOM_VERBS, storage_hash="gIwvi5rymmg=")
+
+RESOURCES = (CONFIG_MAPS, EVENTS, NAMESPACES, NODES, PODS, SECRETS, SERVICE_ACCOUNTS, SERVICES, WIDGETS)
+GROUPS = ("", "example.com")
+BY_NAME = {(resource.group, resource.version, resource.plural): resource for resource in RESOURCES}
