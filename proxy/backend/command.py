@@ -12,13 +12,14 @@ import sys
 import uvloop
 from aiohttp import web
 
+from proxy.backend.churn import Churn
 from proxy.backend.objects import Sizes, populate
 from proxy.backend.server import HEADER_LIMIT, Backend, Behaviour
 from proxy.backend.store import Store
 
 UNITS = {"": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 SIZE = re.compile(r"(\d+)\s*(KiB|MiB|GiB|)", re.IGNORECASE)
-# The kernel holds half a connection's data that nobody has read; more would hide a slow reader.
+# Watches and long Lists are cut off after this much of a graceful shutdown.
 SHUTDOWN_SECONDS = 2.0
 
 
@@ -128,8 +129,9 @@ async def serve(args: argparse.Namespace, tls: ssl.SSLContext | None) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    backend = new_backend(args)
     runner = web.AppRunner(
-        new_backend(args).application(), access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_SECONDS,
+        backend.application(), access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_SECONDS,
         max_line_size=HEADER_LIMIT, max_field_size=HEADER_LIMIT,
     )  # fmt: skip
     await runner.setup()
@@ -141,6 +143,9 @@ async def serve(args: argparse.Namespace, tls: ssl.SSLContext | None) -> None:
         shown = f"[{host}]" if ":" in host else host
         sys.stdout.write(f"kube-restream backend ready on {scheme}://{shown}:{runner.addresses[0][1]}\n")
         sys.stdout.flush()
-        await stop.wait()
+        async with asyncio.TaskGroup() as group:
+            churn = group.create_task(Churn(backend.store, args.churn, args.seed).run())
+            await stop.wait()
+            churn.cancel()
     finally:
         await runner.cleanup()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -54,6 +55,16 @@ class Printer:
         if self.accepted.form is not Form.TABLE:
             return self.single(item)
         return self.table_head(b'{"resourceVersion":"%d"}' % version) + self.row(item) + b"]}"
+
+    def blueprint(self) -> str:
+        """Return an empty List in base64, as servers up to 1.33 put it into the bookmark of a WatchList."""
+        resource = self.resource
+        if resource.custom:
+            text = f'{{"apiVersion":"{resource.api_version}","items":[],"kind":"{resource.list_kind}"}}\n'
+        else:
+            head = f'{{"kind":"{resource.list_kind}","apiVersion":"{resource.api_version}"'
+            text = f'{head},"metadata":{{}},"items":null}}\n'
+        return base64.b64encode(text.encode()).decode()
 
     def pages(self, page: Page) -> Iterator[bytes]:
         """Return a List in pieces, with its final newline."""

@@ -11,7 +11,19 @@ from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
-from proxy.backend import discovery, framing, gojson, listoptions, negotiation, requestpath, status
+from proxy.backend import (
+    discovery,
+    following,
+    framing,
+    gojson,
+    listoptions,
+    negotiation,
+    openapi,
+    requestpath,
+    status,
+    watch,
+    writes,
+)
 from proxy.backend.encoding import Printer
 from proxy.backend.listoptions import ListOptions, Query
 from proxy.backend.negotiation import Accepted, Form
@@ -45,7 +57,7 @@ class Backend:
     def __init__(self, store: Store, behaviour: Behaviour) -> None:
         self.store = store
         self.behaviour = behaviour
-        self.documents = discovery.documents("127.0.0.1:443", streaming=behaviour.streaming)
+        self.documents = discovery.documents("127.0.0.1:443", streaming=behaviour.streaming) | openapi.documents()
 
     def application(self) -> web.Application:
         """Return the aiohttp application."""
@@ -78,7 +90,11 @@ class Backend:
     async def route(self, request: web.Request, query: Query) -> web.StreamResponse:
         """Find out what a path means."""
         parts = requestpath.segments(request.rel_url.raw_path)
-        if document := self.documents.get("/".join(parts)):
+        path = "/".join(parts)
+        if path == openapi.V2_PATH:
+            response = new_response(request, 200, openapi.V2_TYPE)
+            return await framing.send(request, response, [self.documents[path]], gzip=False)
+        if document := self.documents.get(path):
             return await self.send_document(request, query, document)
         if parts and parts[0] in discovery.HEALTH:
             response = new_response(request, 200, TEXT)
@@ -163,11 +179,42 @@ class Backend:
         self, request: web.Request, query: Query, target: Target, options: ListOptions
     ) -> web.StreamResponse:
         """Answer a watch."""
-        raise NotImplementedError
+        options = watch.with_defaults(options)
+        # WatchLists as Tables came with 1.34.
+        tables = self.behaviour.streaming or not options.is_watch_list
+        printer = self.printer(request, query, target, tables=tables)
+        watcher = watch.Watcher(self.store, printer, target.namespace, options, streaming=self.behaviour.streaming)
+        pace = following.Pace.of(options.timeout_seconds, self.behaviour.bookmark_interval)
+        return await following.follow(request, new_response(request, 200, JSON), watcher, pace)
 
     async def write(self, request: web.Request, query: Query, target: Target) -> web.StreamResponse:
         """Answer a create, update, patch or delete."""
-        raise NotImplementedError
+        clock = writes.Clock(time.monotonic(), time.time())
+        writer = writes.Writer(self.store, target, clock, dry_run=query.get("dryRun") == "All")
+        body = await read_body(request)
+        printer = self.printer(request, query, target)
+        match request.method, bool(target.name):
+            case "POST", False:
+                check_content_type(request)
+                code, item = 201, writer.create(body)
+            case "PUT", True:
+                check_content_type(request)
+                code, item = 200, writer.update(body)
+            case "PATCH", True:
+                code, item = 200, writer.patch(request.content_type, body)
+            case "DELETE", True:
+                return await self.send_document(request, query, writer.delete() + b"\n")
+            case "DELETE", False if "deletecollection" in target.resource.verbs:
+                page = self.store.list(
+                    target.resource, target.namespace or None, listoptions.parse(query, watch=False), clock.monotonic
+                )
+                pieces = printer.pages(writer.delete_collection(page))
+                response = new_response(request, 200, JSON)
+                return await self.send_list(request, query, response, printer.accepted, pieces)
+            case _:
+                raise status.method_not_allowed()
+        document = printer.answer(item, self.store.version) + b"\n"
+        return await self.send_document(request, query, document, code=code, accepted=printer.accepted)
 
     async def send_document(
         self, request: web.Request, query: Query, body: bytes, *, code: int = 200, accepted: Accepted | None = None
@@ -196,6 +243,24 @@ def new_response(request: web.Request, code: int, content_type: str) -> web.Stre
     audit_id = request.headers.get("Audit-ID") or str(uuid.uuid4())
     headers = {"Audit-Id": audit_id, "Cache-Control": "no-cache, private", "Content-Type": content_type}
     return web.StreamResponse(status=code, reason=reason, headers=headers)
+
+
+async def read_body(request: web.Request) -> bytes:
+    """Read a request's body up to the limit of writes."""
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        message = f"Request entity too large: limit is {BODY_LIMIT}"
+        raise ApiError(413, "RequestEntityTooLarge", message, status.Details()) from None
+
+
+def check_content_type(request: web.Request) -> None:
+    """Refuse what isn't JSON."""
+    if request.headers.get(hdrs.CONTENT_TYPE) and request.content_type != JSON:
+        accepted = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+        raise writes.unsupported_media(
+            f"the body of the request was in an unknown format - accepted media types include: {accepted}"
+        )
 
 
 def accepts_gzip(request: web.Request) -> bool:
