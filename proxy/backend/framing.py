@@ -81,13 +81,16 @@ async def send(
             break
     size = sum(map(len, head))
     if gzip and size > GZIP_FROM:
-        response.headers["Content-Encoding"] = "gzip"
-        response.headers["Vary"] = "Accept-Encoding"
+        content_type = response.headers.pop("Content-Type")
+        # Go prints headers sorted.
+        response.headers.update({"Content-Encoding": "gzip", "Content-Type": content_type, "Vary": "Accept-Encoding"})
         source = compressed(chained(head, source))
         head = []
     elif size < GO_BUFFER:
         response.content_length = size
     await response.prepare(request)
+    if request.method == "HEAD":
+        return response
     async for part in chained(head, source):
         await response.write(part)
     await response.write_eof()

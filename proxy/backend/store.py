@@ -83,7 +83,8 @@ class Store:
         if snapshot.first:
             self.pins[snapshot.version] = now
         position = tokens.Position(snapshot.version, last.removeprefix(prefix))
-        token = tokens.encode(position, slash=snapshot.first or not self.etcd_tokens)
+        from_cache = resource.cached and (snapshot.first or not self.etcd_tokens)
+        token = tokens.encode(position, slash=from_cache)
         remaining = sum(map(size, segments)) - limit if options.selection.everything else None
         return Page(collection, snapshot.version, page, token, remaining)
 
