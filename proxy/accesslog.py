@@ -1,0 +1,61 @@
+"""One JSON line for each request without anything secret: no token, and of the query what Lists are asked with."""
+
+from typing import BinaryIO
+
+import msgspec
+
+from proxy.core.request import parse_query
+from proxy.metrics import Progress
+
+LOGGED_PARAMETERS = (
+    "labelSelector",
+    "fieldSelector",
+    "limit",
+    "resourceVersion",
+    "resourceVersionMatch",
+    "watch",
+    "timeoutSeconds",
+)
+
+
+class AccessLog:
+    """Writes lines to a binary stream; None keeps silent."""
+
+    def __init__(self, stream: BinaryIO | None) -> None:
+        self._stream = stream
+        self._encoder = msgspec.json.Encoder()
+
+    def write(self, progress: Progress, *, method: str, target: str, user_agent: str, now: float) -> None:
+        """Write the line of a request that is over."""
+        if self._stream is None:
+            return
+        path, _, query = target.partition("?")
+        started, first_byte = progress.started, progress.first_byte
+        line = {
+            "method": method,
+            "path": path,
+            "query": _public(query),
+            "mode": progress.mode,
+            "reason": progress.reason,
+            "code": progress.code,
+            "items": progress.items,
+            "bytes": progress.bytes_sent,
+            "first_byte_seconds": None if first_byte is None else round(first_byte - started, 6),
+            "duration_seconds": round(now - started, 6),
+            "peak_buffered_bytes": progress.peak_held,
+            "abort": progress.abort_reason or None,
+            "audit_id": progress.audit_id,
+            "user_agent": user_agent,
+        }
+        try:
+            self._stream.write(self._encoder.encode(line) + b"\n")
+            self._stream.flush()
+        except OSError:
+            self._stream = None  # nobody reads any more; a log is no reason to fail requests
+
+
+def _public(query: str) -> dict[str, str]:
+    if not query:
+        return {}
+    options = parse_query(query)
+    return {key: options[key] for key in LOGGED_PARAMETERS if key in options}

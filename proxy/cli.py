@@ -1,0 +1,95 @@
+"""The command line: ``kube-restream serve | backend | demo | bench``."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import uvloop
+
+from proxy import __version__, app
+from proxy.settings import SettingsError, load, setting_keys
+
+HELP = {
+    "upstream": "the apiserver: http://host:port or https://host:port",
+    "listen": "where clients connect (default 127.0.0.1:8001; port 0: any)",
+    "admin_listen": "where /metrics, /healthz, /readyz are served (default 127.0.0.1:9001)",
+    "mode": "how Lists travel: auto, streamed, buffered or raw (default auto)",
+    "kubeconfig": "act towards the upstream as this kubeconfig's user, as kubectl proxy does",
+    "identity": "pass-through (the client's credential, default) or proxy-identity",
+}
+TOOLS = {
+    "backend": "proxy.backend.command",
+    "demo": "proxy.bench.demo",
+    "bench": "proxy.bench.command",
+}
+SWITCHES = frozenset({"allow_mode_header", "access_log", "upstream_tls.insecure"})
+SPELLING = {
+    "tls.cert": "--tls-cert",
+    "tls.key": "--tls-key",
+    "upstream_tls.ca": "--upstream-ca",
+    "upstream_tls.insecure": "--upstream-insecure",
+    "upstream_tls.server_name": "--upstream-server-name",
+    "upstream_tls.cert": "--upstream-cert",
+    "upstream_tls.key": "--upstream-key",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 2 for bad settings."""
+    parser = argparse.ArgumentParser(prog="kube-restream", description="Re-streams Kubernetes Lists with flat memory.")
+    parser.add_argument("--version", action="version", version=f"kube-restream {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_serve(commands.add_parser("serve", help="run the proxy"))
+    for name, text in (
+        ("backend", "run the embedded Kubernetes-style apiserver"),
+        ("demo", "compare the buffered and the streamed path, here and now"),
+        ("bench", "measure against kubectl proxy and others"),
+    ):
+        commands.add_parser(name, help=text, add_help=False)
+    arguments, rest = parser.parse_known_args(argv)
+    if arguments.command == "serve" and rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return _serve(arguments) if arguments.command == "serve" else _run_tool(arguments.command, rest)
+
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", metavar="FILE", help="YAML settings; config/proxy.yaml documents them all")
+    for key in setting_keys():
+        flag = SPELLING.get(key, "--" + key.replace("_", "-").replace(".", "-"))
+        if key in SWITCHES:
+            parser.add_argument(flag, dest=key, action=argparse.BooleanOptionalAction, default=None, help=HELP.get(key))
+        else:
+            parser.add_argument(flag, dest=key, metavar="VALUE", type=_number_or_text, help=HELP.get(key))
+
+
+def _number_or_text(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    try:
+        settings = load(arguments.config, os.environ, vars(arguments))
+        uvloop.run(app.serve(settings))
+    except SettingsError as error:
+        print(f"kube-restream: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _run_tool(name: str, argv: Sequence[str]) -> int:
+    """Run a command whose module is imported only now: the backend and the bench bring weight of their own."""
+    command = import_module(TOOLS[name])
+    parser = argparse.ArgumentParser(prog=f"kube-restream {name}", description=command.__doc__)
+    command.add_arguments(parser)
+    return int(command.run(parser.parse_args(argv)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

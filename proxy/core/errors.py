@@ -1,0 +1,114 @@
+"""Every failure that the proxy itself can report, as one hierarchy.
+
+`status_hint` is the HTTP status that the handler answers with while nothing has been sent, `reason` the bounded
+label under which an abort is counted once something has. Messages never quote a body: a List may hold Secrets.
+"""
+
+
+class RestreamError(Exception):
+    """Root of everything that the proxy raises on purpose."""
+
+    status_hint = 500
+    reason = "internal"
+
+
+class BadRequestError(RestreamError):
+    """The client's request cannot be carried; answered with 400 and a closed connection."""
+
+    status_hint = 400
+    reason = "bad_request"
+
+
+class ForbiddenError(RestreamError):
+    """The proxy's own rules refuse the request."""
+
+    status_hint = 403
+    reason = "forbidden"
+
+
+class ClientGoneError(RestreamError):
+    """The client closed the connection before it had its answer."""
+
+    status_hint = 499
+    reason = "client_gone"
+
+
+class UpstreamError(RestreamError):
+    """The upstream could not be reached, or broke HTTP."""
+
+    status_hint = 502
+    reason = "upstream_error"
+
+
+class UpstreamUnreachableError(UpstreamError):
+    """No connection: refused, unresolvable, TLS handshake failed."""
+
+    reason = "upstream_unreachable"
+
+
+class UpstreamTimeoutError(UpstreamError):
+    """The upstream was silent for longer than the settings allow."""
+
+    status_hint = 504
+    reason = "upstream_timeout"
+
+
+class UpstreamClosedError(UpstreamError):
+    """The connection ended before the response did."""
+
+    reason = "upstream_closed"
+
+
+class UpstreamProtocolError(UpstreamError):
+    """What came back is not HTTP/1.1."""
+
+    reason = "upstream_protocol"
+
+
+class ListError(RestreamError):
+    """The upstream's body is not a List that can be passed on as complete."""
+
+    status_hint = 502
+    reason = "invalid_list"
+
+
+class InvalidJSONError(ListError):
+    """The grammar of the skeleton or of an item is broken (RFC 8259)."""
+
+    reason = "invalid_json"
+
+
+class InvalidUTF8Error(ListError):
+    """A string is not UTF-8 (RFC 8259, section 8.1)."""
+
+    reason = "invalid_utf8"
+
+
+class NestingError(ListError):
+    """Arrays or objects are nested deeper than the parsers go."""
+
+    reason = "nesting"
+
+
+class TruncatedListError(ListError):
+    """The body ended inside the List although its framing ended cleanly."""
+
+    reason = "truncated"
+
+
+class TrailingDataError(ListError):
+    """Something other than white space follows the List."""
+
+    reason = "trailing_data"
+
+
+class DuplicateItemsError(ListError):
+    """The array of items occurs twice: two Lists in one, of which clients keep different halves."""
+
+    reason = "duplicate_items"
+
+
+class ItemTooLargeError(ListError):
+    """An item, or a value of the skeleton, is over `max_item_bytes`."""
+
+    reason = "item_too_large"

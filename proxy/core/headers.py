@@ -1,0 +1,132 @@
+"""Header lines on their way through: an ordered list of pairs, never a dict.
+
+``Impersonate-Group``, ``Warning`` and others are repeated lines whose order and spelling must survive; names keep the
+case in which they were written and are compared in lower case.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+Lines = list[tuple[bytes, bytes]]
+
+HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+"""RFC 9110, section 7.6.1, with the obsolete ones that Go's ReverseProxy drops too."""
+
+MODE_HEADER = b"x-restream-mode"
+
+REQUEST_OWN = frozenset({b"host", b"expect", MODE_HEADER})
+"""Lines of a request that end here: the proxy writes its own Host and answers Expect itself."""
+
+CREDENTIALS = frozenset({b"authorization", b"impersonate-user", b"impersonate-group", b"impersonate-uid"})
+CREDENTIAL_PREFIXES = (b"impersonate-extra-", b"impersonate-", b"x-remote-")
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRange:
+    """One clause of an Accept header, in the order of preference in which it is tried."""
+
+    type: str
+    parameters: dict[str, str] = field(default_factory=dict)
+
+    def matches(self, media_type: str) -> bool:
+        """Whether `media_type` satisfies the range."""
+        kind = self.type
+        return kind in (media_type, "*/*") or (kind.endswith("/*") and media_type.startswith(kind[:-1]))
+
+
+def values(lines: Lines, name: bytes) -> list[str]:
+    """Return the values of all lines called `name` (in lower case), in order."""
+    return [value.decode("latin-1") for key, value in lines if key.lower() == name]
+
+
+def first(lines: Lines, name: bytes) -> str:
+    """Return the value of the first line called `name` (in lower case), empty without one."""
+    for key, value in lines:
+        if key.lower() == name:
+            return value.decode("latin-1")
+    return ""
+
+
+def parse_accept(accept: Iterable[str]) -> list[MediaRange]:
+    """Parse Accept lines into clauses, most preferred first: by ``q``, then as written, wildcards last.
+
+    As the apiserver does (goautoneg): clauses that do not parse are skipped and ``q=0`` is not a refusal.
+    """
+    ranked: list[tuple[float, bool, int, MediaRange]] = []
+    for clause in ",".join(accept).split(","):
+        media_type, *raw = (part.strip() for part in clause.split(";"))
+        if "/" not in media_type:
+            continue
+        parameters = dict(_parameter(text) for text in raw if text)
+        quality = _quality(parameters.pop("q", "1"))
+        ranked.append((-quality, "*" in media_type, len(ranked), MediaRange(media_type.lower(), parameters)))
+    ranked.sort(key=lambda entry: entry[:3])
+    return [entry[3] for entry in ranked]
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    key, _, value = text.partition("=")
+    return key.strip().lower(), value.strip().strip('"')
+
+
+def _quality(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 1.0
+
+
+def to_upstream(lines: Lines, *, host: bytes, plans_list: bool, own_credential: bytes | None) -> Lines:
+    """Return the request lines that the upstream sees, in the client's order.
+
+    `plans_list` asks for an identity body, as an encoded one cannot be cut. With an `own_credential` (the value of an
+    Authorization line, or empty where TLS carries it) every inbound credential goes first: else any client could
+    borrow the proxy's rights under a name of its choice.
+    """
+    dropped = HOP_BY_HOP | REQUEST_OWN | named_by_connection(lines)
+    if plans_list:
+        dropped |= {b"accept-encoding"}
+    kept: Lines = [(b"Host", host)]
+    for line in lines:
+        name = line[0].lower()
+        if name in dropped or (own_credential is not None and is_credential(name)):
+            continue
+        kept.append(line)
+    if plans_list:
+        kept.append((b"Accept-Encoding", b"identity"))
+    if own_credential:
+        kept.append((b"Authorization", own_credential))
+    return kept
+
+
+def to_client(lines: Lines, *, mode: bytes) -> Lines:
+    """Return the response lines that the client sees: the upstream's own less the hop, plus X-Restream-Mode."""
+    dropped = HOP_BY_HOP | {MODE_HEADER} | named_by_connection(lines)
+    kept = [line for line in lines if line[0].lower() not in dropped]
+    kept.append((b"X-Restream-Mode", mode))
+    return kept
+
+
+def is_credential(name: bytes) -> bool:
+    """Whether a line (its name in lower case) says who the client is."""
+    return name in CREDENTIALS or name.startswith(CREDENTIAL_PREFIXES)
+
+
+def named_by_connection(lines: Lines) -> frozenset[bytes]:
+    """Return the names that Connection lines declare to be for this hop alone."""
+    named = [value for key, value in lines if key.lower() == b"connection"]
+    if not named:
+        return frozenset()
+    return frozenset(token.strip().lower() for token in b",".join(named).split(b","))

@@ -1,0 +1,393 @@
+"""The listener: HTTP/1.1 connections from clients, parsed by llhttp, one request at a time in order.
+
+Requests are handed to a handler with their target and header lines as they stood on the wire. A response that cannot
+be completed is aborted: the connection ends without a last chunk, and with a TCP reset where a plain close would look
+like the end of the body (HTTP/1.0 clients).
+"""
+
+import asyncio
+import socket
+import ssl
+import struct
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import cast
+
+import httptools
+
+from proxy.core.errors import BadRequestError, ClientGoneError
+from proxy.core.headers import Lines, first, values
+from proxy.core.request import is_upgrade
+from proxy.core.status import phrase
+from proxy.http1 import LAST_CHUNK, BodyStream, Piece, chunk, render_head
+from proxy.settings import Limits
+
+NO_BODY_STATUSES = frozenset({204, 304})
+MAX_PIPELINED = 16
+LINGER_SECONDS = 2.0
+"""How long an answered request may go on sending its body before the connection is closed under it."""
+
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+@dataclass(slots=True)
+class Request:
+    """One request as it stood on the wire; `body` is None where there cannot be one."""
+
+    method: str
+    target: bytes
+    lines: Lines
+    is_http10: bool
+    keep_alive: bool
+    body: BodyStream | None
+    is_chunked: bool = False
+    answer: "Answer" = field(init=False)
+
+    @property
+    def wants_upgrade(self) -> bool:
+        """Whether the client asks for another protocol on this connection."""
+        return is_upgrade(values(self.lines, b"connection"))
+
+
+Handler = Callable[[Request], Awaitable[None]]
+
+
+class Answer:
+    """The response to one request, written as it comes into being."""
+
+    def __init__(self, connection: "Connection", request: Request) -> None:
+        self.started = False
+        self.ended = False
+        self.sent = 0
+        self._connection = connection
+        self._request = request
+        self._chunked = False
+        self._has_body = False
+        self._until_close = False
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that were written and that the kernel has not taken yet."""
+        return self._connection.write_buffer_size
+
+    def start(self, status: int, reason: bytes, lines: Lines, length: int | None) -> None:
+        """Send the head. `length` is the body's size in bytes where it is known; it frames the body."""
+        connection, request = self._connection, self._request
+        has_body = request.method != "HEAD" and status not in NO_BODY_STATUSES
+        self.started = True
+        self._has_body = has_body
+        self._until_close = has_body and length is None and request.is_http10
+        self._chunked = has_body and length is None and not request.is_http10
+        if self._chunked:
+            lines = [*lines, (b"Transfer-Encoding", b"chunked")]
+        connection.keeps_alive = request.keep_alive and not connection.is_draining
+        connection.keeps_alive &= not self._until_close
+        if not connection.keeps_alive:
+            lines = [*lines, (b"Connection", b"close")]
+        elif request.is_http10:
+            lines = [*lines, (b"Connection", b"keep-alive")]
+        connection.write([render_head(b"HTTP/1.1 %d %s" % (status, reason), lines)])
+
+    async def write(self, pieces: list[Piece]) -> float:
+        """Send a part of the body, in one piece; wait while the client does not keep up, and return the seconds."""
+        size = sum(map(len, pieces))
+        self.sent += size
+        self._connection.write(chunk(pieces) if self._chunked else pieces)
+        return await self._connection.drain() if self._connection.is_full else 0.0
+
+    def write_now(self, body: bytes) -> None:
+        """Send a short body of announced length, without waiting."""
+        self.sent += len(body)
+        if self._has_body:
+            self._connection.write([body])
+
+    def send_continue(self) -> None:
+        """Tell a client that waits for it to send its body (RFC 9110, section 10.1.1)."""
+        self._connection.write([b"HTTP/1.1 100 Continue\r\n\r\n"])
+
+    def end(self) -> None:
+        """Complete the response."""
+        self.ended = True
+        if self._chunked:
+            self._connection.write([LAST_CHUNK])
+
+    def abort(self) -> None:
+        """End the connection so that nobody can take what was sent for a complete response."""
+        self._connection.abort(reset=self._until_close)
+
+
+class Connection(asyncio.Protocol):
+    """One client connection. Requests are handled one after the other; pipelined ones wait in order."""
+
+    def __init__(self, listener: "Listener") -> None:
+        self.keeps_alive = True
+        self._listener = listener
+        self._limits = listener.limits
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._queue: deque[Request] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._refusal: tuple[int, str] | None = None
+        self._target = b""
+        self._lines: Lines = []
+        self._incoming: BodyStream | None = None
+        self._head_size = 0
+        self._in_head = False
+        self._is_paused = False
+        self._idle_since = self._loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+
+    # --- asyncio.Protocol -----------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:  # noqa: D102
+        self._transport = stream = cast("asyncio.Transport", transport)  # uvloop's are not of its class
+        stream.set_write_buffer_limits(high=self._limits.write_buffer_bytes)
+        self._listener.connections.add(self)
+        self._timer = self._loop.call_later(self._limits.idle_seconds, self._close_if_idle)
+
+    def data_received(self, data: bytes) -> None:  # noqa: D102
+        if self._refusal is not None:
+            return
+        if self._in_head or not self._incoming:
+            self._head_size += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._parse_on(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self._refuse(400, "malformed HTTP request")
+        if self._in_head and self._head_size > self._limits.header_bytes and self._refusal is None:
+            self._refuse(431, f"request head over {self._limits.header_bytes} bytes")
+
+    def _parse_on(self, rest: bytes) -> None:
+        """Go on after a request that asked for an upgrade: it was not granted, so HTTP/1.1 it remains."""
+        self._parser = httptools.HttpRequestParser(self)
+        if rest:
+            self.data_received(rest)
+
+    def eof_received(self) -> None:
+        """Close: a client that has closed its side is gone, as for nginx; half-closed clients are not served."""
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102
+        self._transport = None
+        self._listener.connections.discard(self)
+        if self._timer:
+            self._timer.cancel()
+        gone = ClientGoneError("the client closed the connection")
+        if self._incoming is not None:
+            self._incoming.fail(gone)
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_exception(gone)
+        if self._task is not None:
+            self._task.cancel()
+
+    def pause_writing(self) -> None:  # noqa: D102
+        self._drained = self._loop.create_future()
+
+    def resume_writing(self) -> None:  # noqa: D102
+        drained, self._drained = self._drained, None
+        if drained is not None and not drained.done():
+            drained.set_result(None)
+
+    # --- httptools callbacks ----------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:  # noqa: D102
+        self._target, self._lines, self._in_head = b"", [], True
+
+    def on_url(self, url: bytes) -> None:  # noqa: D102
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:  # noqa: D102
+        self._lines.append((name, value))
+
+    def on_headers_complete(self) -> None:  # noqa: D102
+        parser, lines = self._parser, self._lines
+        self._in_head, self._head_size = False, 0
+        is_http10 = parser.get_http_version() == "1.0"
+        if not is_http10 and len(values(lines, b"host")) != 1:
+            self._refuse(400, "exactly one Host is required")
+            return
+        is_chunked = bool(first(lines, b"transfer-encoding"))
+        has_body = is_chunked or first(lines, b"content-length") not in ("", "0")
+        body = BodyStream(self._limits.read_buffer_bytes, self._pause, self._resume) if has_body else None
+        method = parser.get_method().decode("ascii")
+        keep_alive = parser.should_keep_alive()
+        request = Request(method, self._target, lines, is_http10, keep_alive, body, is_chunked)
+        request.answer = Answer(self, request)
+        self._incoming = body
+        self._queue.append(request)
+        if len(self._queue) > MAX_PIPELINED:
+            self._pause()
+        if self._task is None:
+            self._task = self._loop.create_task(self._serve())
+
+    def on_body(self, data: bytes) -> None:  # noqa: D102
+        if self._incoming is not None:
+            self._incoming.push(data)
+
+    def on_message_complete(self) -> None:  # noqa: D102
+        if self._incoming is not None:
+            self._incoming.end()
+            self._incoming = None
+
+    # --- requests ---------------------------------------------------------------------------------------------------
+
+    async def _serve(self) -> None:
+        """Handle what waits in the queue; a connection without a request has no task."""
+        while self._queue and self._transport is not None:
+            request = self._queue.popleft()
+            if self._is_paused and not self._queue and self._incoming is None:
+                self._resume()
+            self.keeps_alive = request.keep_alive
+            await self._listener.handler(request)
+            if not request.answer.ended:
+                break
+            if not self.keeps_alive or not await self._swallow(request.body):
+                self._close()
+                break
+        self._task = None
+        self._idle_since = self._loop.time()
+        if self._refusal is not None:
+            self._answer_refusal()
+        elif self.is_draining:
+            self._close()
+
+    async def _swallow(self, body: BodyStream | None) -> bool:
+        """Read what is left of an answered request; False where it takes too long to keep the connection."""
+        deadline = self._loop.time() + LINGER_SECONDS
+        try:
+            while body is not None and not (body.ended and body.size == 0):
+                await body.read(max(0.001, deadline - self._loop.time()))
+                if self._loop.time() > deadline:
+                    return False
+        except TimeoutError:
+            return False
+        return True
+
+    # --- the socket -------------------------------------------------------------------------------------------------
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether the listener is going down, so that this connection takes no more requests."""
+        return self._listener.is_draining
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is under way."""
+        return self._task is None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits to be sent that writing should wait."""
+        return self._drained is not None
+
+    @property
+    def write_buffer_size(self) -> int:
+        """Bytes written that the kernel has not taken yet."""
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
+    def write(self, pieces: list[Piece]) -> None:
+        """Hand bytes to the transport. Raises ClientGoneError without one."""
+        if self._transport is None or self._transport.is_closing():
+            raise ClientGoneError("the client closed the connection")
+        self._transport.writelines(pieces)
+
+    async def drain(self) -> float:
+        """Wait until the client has caught up; return the seconds that took."""
+        if self._drained is None:
+            return 0.0
+        since = self._loop.time()
+        await self._drained
+        return self._loop.time() - since
+
+    def abort(self, *, reset: bool = False) -> None:
+        """Drop the connection and what waits to be sent; with `reset` the client sees ECONNRESET, not an end."""
+        if self._transport is None:
+            return
+        sock = self._transport.get_extra_info("socket")
+        if reset and sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        self._transport.abort()
+
+    def close_if_idle(self) -> None:
+        """Close now where no request is under way."""
+        if self.is_idle:
+            self._close()
+
+    def _close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def _close_if_idle(self) -> None:
+        """Close after `idle_seconds` without a request; one that does not finish its head counts as idle."""
+        due = self._idle_since + self._limits.idle_seconds
+        if self.is_idle and self._loop.time() >= due:
+            self._close()
+            return
+        delay = self._limits.idle_seconds if not self.is_idle else due - self._loop.time()
+        self._timer = self._loop.call_later(max(delay, 1.0), self._close_if_idle)
+
+    def _pause(self) -> None:
+        if self._transport is not None and not self._transport.is_closing() and not self._is_paused:
+            self._is_paused = True
+            self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        if self._transport is not None and not self._transport.is_closing() and self._is_paused:
+            self._is_paused = False
+            self._transport.resume_reading()
+
+    # --- refusals ---------------------------------------------------------------------------------------------------
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answer what is not HTTP after everything before it, then close: its end cannot be known."""
+        self._refusal = (status, message)
+        if self._incoming is not None:
+            self._incoming.fail(BadRequestError(message))
+        if self._task is None:
+            self._answer_refusal()
+
+    def _answer_refusal(self) -> None:
+        status, message = self._refusal or (400, "")
+        body = f"{status} {phrase(status)}: {message}\n".encode()
+        lines = [
+            (b"Content-Type", b"text/plain; charset=utf-8"),
+            (b"Content-Length", b"%d" % len(body)),
+            (b"Connection", b"close"),
+        ]
+        if self._transport is not None and not self._transport.is_closing():
+            self.write([render_head(b"HTTP/1.1 %d %s" % (status, phrase(status).encode()), lines), body])
+            self._close()
+
+
+class Listener:
+    """Accepts connections and hands their requests to `handler`."""
+
+    def __init__(self, handler: Handler, limits: Limits) -> None:
+        self.handler = handler
+        self.limits = limits
+        self.connections: set[Connection] = set()
+        self.is_draining = False
+        self._server: asyncio.Server | None = None
+
+    async def open(self, host: str, port: int, tls: ssl.SSLContext | None) -> int:
+        """Start to accept; return the port, which is of the system's choice for 0. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: Connection(self), host, port, ssl=tls, backlog=1024)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def drain(self, seconds: float) -> None:
+        """Accept nothing new, let requests under way finish for up to `seconds`, then drop the rest."""
+        self.is_draining = True
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self.connections):
+            connection.close_if_idle()
+        deadline = asyncio.get_running_loop().time() + seconds
+        while self.connections and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 (once in a life)
+            await asyncio.sleep(0.05)
+        for connection in list(self.connections):
+            connection.abort()

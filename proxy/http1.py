@@ -1,0 +1,107 @@
+"""What both sides of the data path share: a body between a parser and a coroutine, and the bytes of a head."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from proxy.core.headers import Lines
+
+Piece = bytes | memoryview
+
+
+class BodyStream:
+    """The body of one message: a parser pushes, one coroutine pulls, and pushing is paused while pulling lags.
+
+    `limit` is how many bytes may wait before `pause` is called; `resume` is called once they have been read.
+    """
+
+    def __init__(self, limit: int, pause: Callable[[], None], resume: Callable[[], None]) -> None:
+        self.size = 0
+        self.ended = False
+        self._limit = limit
+        self._pause = pause
+        self._resume = resume
+        self._paused = False
+        self._pieces: list[bytes] = []
+        self._error: Exception | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether `read` would answer without waiting."""
+        return bool(self._pieces) or self.ended or self._error is not None
+
+    def push(self, data: bytes) -> None:
+        """Take bytes from the parser."""
+        self._pieces.append(data)
+        self.size += len(data)
+        if self.size > self._limit and not self._paused:
+            self._paused = True
+            self._pause()
+        self._wake()
+
+    def end(self) -> None:
+        """Take the end of the message."""
+        self.ended = True
+        self._wake()
+
+    def fail(self, error: Exception) -> None:
+        """Take the reason for which the message will not end; what came before can still be read."""
+        if not self.ended and self._error is None:
+            self._error = error
+            self._wake()
+
+    async def read(self, timeout: float | None = None) -> list[bytes]:  # noqa: ASYNC109 (a timer only where it waits)
+        """Return everything that waits, at least one piece, or nothing at the end.
+
+        Raises what the message failed with, or TimeoutError after `timeout` seconds without a byte.
+        """
+        if not self.is_ready:
+            await self._wait(timeout)
+        if self._pieces:
+            pieces, self._pieces, self.size = self._pieces, [], 0
+            if self._paused:
+                self._paused = False
+                self._resume()
+            return pieces
+        if self._error is not None:
+            raise self._error
+        return []
+
+    async def _wait(self, timeout: float | None) -> None:  # noqa: ASYNC109
+        loop = asyncio.get_running_loop()
+        waiter = self._waiter = loop.create_future()
+        timer = loop.call_later(timeout, _expire, waiter) if timeout else None
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+            if timer:
+                timer.cancel()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+def _expire(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError())
+
+
+def render_head(first_line: bytes, lines: Lines) -> bytes:
+    """Return the bytes of a message's head. Values come from a parser, which has refused line breaks in them."""
+    parts = [first_line, b"\r\n"]
+    for name, value in lines:
+        parts += (name, b": ", value, b"\r\n")
+    parts.append(b"\r\n")
+    return b"".join(parts)
+
+
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+def chunk(pieces: Iterable[Piece]) -> list[Piece]:
+    """Frame `pieces` as one chunk (RFC 9112, section 7.1); none where they are empty, as that would be the last."""
+    body = list(pieces)
+    size = sum(map(len, body))
+    return [b"%x\r\n" % size, *body, b"\r\n"] if size else []

@@ -1,0 +1,279 @@
+"""Every metric, in one registry of its own, fed from `Progress` while a request runs and from its end.
+
+Labels are bounded: never a user, a namespace or a path. A group and resource are ``other`` until the upstream has
+answered 2xx for them, so that invented paths add no series.
+"""
+
+import platform
+import resource
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from proxy import __version__
+from proxy.core.planning import MODES, Mode
+from proxy.core.request import RequestInfo
+
+DURATIONS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+SIZES = tuple(float(1000 * 4**power) for power in range(12))
+"""1 KB to 4.2 GB: client-go's own histogram ends at 16 MB, below the Lists that matter."""
+
+ITEM_SIZES = tuple(256 << power for power in range(17))
+"""256 B to 16 MiB, the default of max_item_bytes."""
+
+MAX_RESOURCES = 500
+"""Distinct (group, resource) pairs that become labels; large clusters have some 300 with their CRDs."""
+
+OTHER = ("other", "other")
+VERBS = frozenset(
+    {"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "proxy", "head", "options"}
+)
+
+
+@dataclass(slots=True)
+class Progress:
+    """One request under way: the handler and the relay write it, a scrape may read it at any time.
+
+    `held` tells how many bytes the proxy holds for the request now. Times are those of `time.monotonic`: uvloop's own
+    clock ticks in milliseconds.
+    """
+
+    info: RequestInfo
+    started: float
+    mode: Mode = "raw"
+    reason: str = ""
+    held: Callable[[], int] = int
+    code: int = 0
+    items: int = 0
+    bytes_sent: int = 0
+    peak_held: int = 0
+    upstream_first_byte: float | None = None
+    first_byte: float | None = None
+    stalled_seconds: float = 0.0
+    abort_reason: str = ""
+    audit_id: str = ""
+    labels: tuple[str, str] = OTHER
+    count_items: Callable[[float], None] | None = field(default=None, repr=False)
+
+    def note_held(self) -> None:
+        """Take a look at what is held, for the peak."""
+        self.peak_held = max(self.peak_held, self.held())
+
+
+class Metrics:
+    """The registry and everything in it."""
+
+    def __init__(self, open_files_limit: int) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each of ours, which Prometheus does not need
+        self.registry = registry = CollectorRegistry()
+        self._progress: dict[int, Progress] = {}
+        self._resources: set[tuple[str, str]] = set()
+        self._requests = Counter(
+            "restream_requests",
+            "Requests answered or aborted, by the plan, its reason and the status code sent.",
+            ["mode", "reason", "verb", "group", "resource", "code"],
+            registry=registry,
+        )
+        by_mode_and_verb = ["mode", "verb"]
+        self._duration = Histogram(
+            "restream_request_duration_seconds",
+            "From the request's head to the last byte of the response handed to the kernel.",
+            by_mode_and_verb,
+            buckets=DURATIONS,
+            registry=registry,
+        )
+        self._first_byte = Histogram(
+            "restream_first_byte_seconds",
+            "From the request's head to the first byte of the response's body sent to the client.",
+            by_mode_and_verb,
+            buckets=DURATIONS,
+            registry=registry,
+        )
+        self._upstream_first_byte = Histogram(
+            "restream_upstream_first_byte_seconds",
+            "From the request's head to the head of the upstream's response.",
+            by_mode_and_verb,
+            buckets=DURATIONS,
+            registry=registry,
+        )
+        self._response_bytes = Histogram(
+            "restream_response_bytes",
+            "Size of the response's body as sent to the client.",
+            by_mode_and_verb,
+            buckets=SIZES,
+            registry=registry,
+        )
+        self._items = Counter(
+            "restream_items",
+            "Items of Lists passed on, counted while they pass.",
+            ["mode", "group", "resource"],
+            registry=registry,
+        )
+        self._pages = Counter(
+            "restream_upstream_pages",
+            "List responses read from the upstream; more than one a List once Lists are paged.",
+            ["mode", "group", "resource"],
+            registry=registry,
+        )
+        self._peak = Histogram(
+            "restream_request_peak_buffered_bytes",
+            "Most bytes held at once for one request: windows, whole bodies, and what waits to be sent.",
+            ["mode"],
+            buckets=SIZES,
+            registry=registry,
+        )
+        self._stalls = Counter(
+            "restream_client_stall_seconds",
+            "Time spent waiting for clients that do not read as fast as the upstream writes.",
+            ["mode"],
+            registry=registry,
+        )
+        self._aborts = Counter(
+            "restream_aborts",
+            "Responses that could not be completed, by reason.",
+            ["reason"],
+            registry=registry,
+        )
+        self.item_sizes = ItemSizes()
+        registry.register(self.item_sizes)
+        registry.register(Held(self._progress))
+        Gauge("restream_open_files_limit", "Limit on open files, raised at start.", registry=registry).set(
+            open_files_limit
+        )
+        Gauge(
+            "restream_build_info", "Always 1; the labels tell.", ["version", "python_version"], registry=registry
+        ).labels(__version__, platform.python_version()).set(1)
+        for mode in MODES:
+            self._peak.labels(mode)
+            self._stalls.labels(mode)
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+
+    def begin(self, progress: Progress) -> None:
+        """Count a request as under way."""
+        self._progress[id(progress)] = progress
+
+    def learn(self, progress: Progress) -> None:
+        """Let a resource that the upstream has answered 2xx for become a label."""
+        info = progress.info
+        if not info.is_resource:
+            return
+        key = (info.group, info.resource)
+        if key not in self._resources:
+            if len(self._resources) >= MAX_RESOURCES:
+                return
+            self._resources.add(key)
+        progress.labels = key
+
+    def begin_list(self, progress: Progress) -> None:
+        """Count a List response as one page read; from here on its items are counted."""
+        labels = (progress.mode, *progress.labels)
+        self._pages.labels(*labels).inc()
+        progress.count_items = self._items.labels(*labels).inc
+
+    def note_stall(self, progress: Progress, seconds: float) -> None:
+        """Count time spent waiting for a client."""
+        progress.stalled_seconds += seconds
+        self._stalls.labels(progress.mode).inc(seconds)
+
+    def end(self, progress: Progress, now: float) -> None:
+        """Observe a request that is over, `now` by `time.monotonic`."""
+        del self._progress[id(progress)]
+        mode, info = progress.mode, progress.info
+        verb = info.verb if info.verb in VERBS else "other"
+        self._requests.labels(mode, progress.reason, verb, *progress.labels, str(progress.code)).inc()
+        self._duration.labels(mode, verb).observe(now - progress.started)
+        if progress.first_byte is not None:
+            self._first_byte.labels(mode, verb).observe(progress.first_byte - progress.started)
+        if progress.upstream_first_byte is not None:
+            self._upstream_first_byte.labels(mode, verb).observe(progress.upstream_first_byte - progress.started)
+        self._response_bytes.labels(mode, verb).observe(progress.bytes_sent)
+        self._peak.labels(mode).observe(progress.peak_held)
+        if progress.abort_reason:
+            self._aborts.labels(progress.abort_reason).inc()
+
+    def render(self) -> bytes:
+        """Return the exposition in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+class ItemSizes(Collector):
+    """``restream_item_bytes``, counted a batch at a time: `Histogram.observe` costs 2.2 us an item."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, list[int]] = {}
+        self._sums: dict[str, int] = {}
+
+    def count(self, mode: str, sizes: list[int]) -> None:
+        """Count the items of a batch by their `sizes` in bytes."""
+        counts = self._counts.setdefault(mode, [0] * (len(ITEM_SIZES) + 1))
+        self._sums[mode] = self._sums.get(mode, 0) + sum(sizes)
+        ordered = sorted(sizes)
+        below = 0
+        while below < len(ordered):
+            bucket = _bucket(ordered[below])
+            upto = bisect_right(ordered, ITEM_SIZES[bucket], below) if bucket < len(ITEM_SIZES) else len(ordered)
+            counts[bucket] += upto - below
+            below = upto
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the histogram, as prometheus-client asks for it."""
+        family = HistogramMetricFamily("restream_item_bytes", "Size of the items of Lists.", labels=["mode"])
+        for mode, counts in self._counts.items():
+            total, buckets = 0, []
+            for bound, count in zip((*map(float, ITEM_SIZES), float("inf")), counts, strict=True):
+                total += count
+                buckets.append((str(bound) if bound != float("inf") else "+Inf", float(total)))
+            family.add_metric([mode], buckets, sum_value=self._sums[mode])
+        yield family
+
+
+def _bucket(size: int) -> int:
+    """Return the index of the first bound that is not below `size`: the bounds are powers of two from 256."""
+    return min(max(0, (size - 1).bit_length() - 8), len(ITEM_SIZES)) if size else 0
+
+
+class Held(Collector):
+    """What is under way and held at the moment of the scrape, and the peak of the process."""
+
+    def __init__(self, progress: dict[int, Progress]) -> None:
+        self._progress = progress
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the gauges, as prometheus-client asks for them."""
+        held = dict.fromkeys(MODES, 0)
+        running = dict.fromkeys(MODES, 0)
+        for progress in list(self._progress.values()):
+            held[progress.mode] += progress.held()
+            running[progress.mode] += 1
+        buffered = GaugeMetricFamily("restream_buffered_bytes", "Bytes held for requests now.", labels=["mode"])
+        inflight = GaugeMetricFamily("restream_inflight_requests", "Requests under way now.", labels=["mode"])
+        for mode in MODES:
+            buffered.add_metric([mode], held[mode])
+            inflight.add_metric([mode], running[mode])
+        yield buffered
+        yield inflight
+        yield GaugeMetricFamily(
+            "restream_resident_memory_peak_bytes", "Peak resident memory of the process.", value=peak_resident_bytes()
+        )
+
+
+def peak_resident_bytes() -> int:
+    """Return VmHWM; not ru_maxrss where it can be helped, which in a child starts at its parent's peak."""
+    try:
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) << 10
+    except OSError:
+        pass
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10

@@ -1,0 +1,113 @@
+"""The ways a response's body takes: one short coroutine a plan, between a `BodyStream` and an `Answer`."""
+
+from collections.abc import Sequence
+from time import monotonic
+
+from proxy.core.errors import UpstreamTimeoutError
+from proxy.core.events import Event, Items
+from proxy.core.joiner import join
+from proxy.core.splitter import Splitter
+from proxy.downstream import Answer
+from proxy.http1 import BodyStream, Piece
+from proxy.metrics import Metrics, Progress
+
+
+class Source:
+    """The upstream's body with our patience for it: `timeout` seconds between two reads, None for no limit."""
+
+    def __init__(self, body: BodyStream, timeout: float | None) -> None:
+        self.body = body
+        self._timeout = timeout
+
+    async def read(self) -> list[bytes]:
+        """Return everything that has arrived, nothing at the end. Raises UpstreamErrors."""
+        try:
+            return await self.body.read(self._timeout)
+        except TimeoutError:
+            raise UpstreamTimeoutError(f"nothing came from the upstream for {self._timeout:g} s") from None
+
+
+class Relay:
+    """One response on its way: where it comes from, where it goes, and the account that is kept of it."""
+
+    def __init__(self, source: Source, answer: Answer, progress: Progress, metrics: Metrics) -> None:
+        self._source = source
+        self._answer = answer
+        self._progress = progress
+        self._metrics = metrics
+
+    async def raw(self) -> None:
+        """Copy the body as it comes; its head has been sent."""
+        self._progress.held = lambda: self._source.body.size + self._answer.waiting
+        while pieces := await self._source.read():
+            await self._write(pieces)
+
+    async def look(self, splitter: Splitter) -> list[Event]:
+        """Read until it is known whether the body is a List, or too long to be held; return the first events."""
+        self._progress.held = lambda: self._source.body.size + splitter.held
+        while pieces := await self._source.read():
+            if events := splitter.feed(b"".join(pieces)):
+                return events
+        return splitter.finish()
+
+    async def streamed(self, splitter: Splitter, events: list[Event]) -> None:
+        """Pass on a List item by item, beginning with `events`; its head has been sent.
+
+        What has arrived together is cut and sent together: the first bytes leave at once, a fast upstream's
+        are coalesced to what one read brings.
+        """
+        self._progress.held = lambda: self._source.body.size + splitter.held + self._answer.waiting
+        while True:
+            await self._write_events(events)
+            pieces = await self._source.read()
+            if not pieces:
+                break
+            events = splitter.feed(b"".join(pieces))
+        await self._write_events(splitter.finish())
+
+    async def buffered(self, splitter: Splitter, events: list[Event]) -> bytearray:
+        """Hold a whole List, beginning with `events`, and return its body."""
+        whole = bytearray()
+        self._progress.held = lambda: self._source.body.size + splitter.held + len(whole)
+        while True:
+            self._hold(whole, events)
+            pieces = await self._source.read()
+            if not pieces:
+                break
+            events = splitter.feed(b"".join(pieces))
+        self._hold(whole, splitter.finish())
+        return whole
+
+    async def write_whole(self, whole: bytearray) -> None:
+        """Send a held body with one write."""
+        await self._write([memoryview(whole)])
+
+    async def _write(self, pieces: Sequence[Piece]) -> None:
+        progress, answer = self._progress, self._answer
+        if progress.first_byte is None:
+            progress.first_byte = monotonic()
+        stalled = await answer.write(list(pieces))
+        progress.bytes_sent = answer.sent
+        progress.note_held()
+        if stalled:
+            self._metrics.note_stall(progress, stalled)
+
+    async def _write_events(self, events: list[Event]) -> None:
+        if events:
+            self._count(events)
+            await self._write(join(events))
+
+    def _hold(self, whole: bytearray, events: list[Event]) -> None:
+        self._count(events)
+        for piece in join(events):
+            whole += piece
+        self._progress.note_held()
+
+    def _count(self, events: list[Event]) -> None:
+        progress = self._progress
+        for event in events:
+            if isinstance(event, Items):
+                progress.items += len(event.sizes)
+                self._metrics.item_sizes.count(progress.mode, event.sizes)
+                if progress.count_items:
+                    progress.count_items(len(event.sizes))
