@@ -125,8 +125,12 @@ def is_credential(name: bytes) -> bool:
 
 
 def named_by_connection(lines: Lines) -> frozenset[bytes]:
-    """Return the names that Connection lines declare to be for this hop alone."""
+    """Return the names that Connection lines declare to be for this hop alone.
+
+    Content-Length is never one of them (RFC 9110, section 7.6.1): the body goes on, and without its frame the
+    upstream would read it as a request of the client's making.
+    """
     named = [value for key, value in lines if key.lower() == b"connection"]
     if not named:
         return frozenset()
-    return frozenset(token.strip().lower() for token in b",".join(named).split(b","))
+    return frozenset(token.strip().lower() for token in b",".join(named).split(b",")) - {b"content-length"}

@@ -61,7 +61,7 @@ def plan_request(info: RequestInfo, method: str, accept: list[str], *, mode: Lis
         return Raw("head")
     if mode == "raw":
         return Raw(pinned_by)
-    if accept and not any(media.matches(JSON) for media in parse_accept(accept)):
+    if any(accept) and not any(media.matches(JSON) for media in parse_accept(accept)):
         return Raw("media_type")
     if mode == "auto":
         return Streamed("auto")

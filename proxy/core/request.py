@@ -83,11 +83,10 @@ def _resource_request(method: str, group: str, version: str, parts: list[str], q
 
 def _list_or_watch(query: str) -> tuple[str, str]:
     options = parse_query(query) if query else {}
-    if is_true(options.get("watch")):
-        return "watch", ""
+    verb = "watch" if is_true(options.get("watch")) else "list"
     if not all(_is_int64(options.get(key, "")) for key in ("limit", "timeoutSeconds")):
-        return "list", ""
-    return "list", _required_name(options.get("fieldSelector", ""))
+        return verb, ""
+    return verb, _required_name(options.get("fieldSelector", ""))
 
 
 def parse_query(query: str) -> dict[str, str]:

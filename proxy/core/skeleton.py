@@ -5,6 +5,7 @@ one parser has checked the grammar of the whole document. ijson reports no posit
 reported as soon as they are fed, so a caller that feeds up to each ``[`` knows where the array begins.
 """
 
+import re
 from collections.abc import Generator
 
 from ijson.backends import yajl2_c
@@ -24,6 +25,15 @@ from proxy.core.errors import (
 MAX_DEPTH = 1000
 """As deep as msgspec goes into an item on a default interpreter; Go's encoding/json stops at 10,000."""
 
+ITEMS_KEYS = frozenset({"items", "rows"})
+
+DIGITS = b"0123456789"
+LONG_RUN = re.compile(rb"([0-9]{300})[0-9]+")
+"""ijson 3.6 kills the process where int() refuses a number (over 4,300 digits): it is shown the first 300."""
+
+NOT_SPACE = re.compile(rb"[\v\f]")
+"""White space to yajl, which calls isspace(), but not to RFC 8259; nor may a string contain them."""
+
 
 class Skeleton:
     """Push parser for a List's skeleton that knows when the array of items opens.
@@ -38,7 +48,9 @@ class Skeleton:
         self._depth = 0
         self._key: str | None = None
         self._items_key: str | None = None
+        self._seen: set[str] = set()  # which of the keys that may hold the items
         self._unreported = 0
+        self._digits = b""  # those that what was fed ends with
         self._max_token_bytes = max_token_bytes
         self._parser: Generator[None, bytes, None] = yajl2_c.basic_parse_coro(self)
 
@@ -49,47 +61,71 @@ class Skeleton:
         ItemTooLargeError.
         """
         self._unreported += len(data)
-        self._guard(data)
+        broken = NOT_SPACE.search(data)
+        self._parse(data[: broken.start()] if broken else data)
+        if broken:
+            raise InvalidJSONError("malformed JSON outside the items")
         if self._unreported > self._max_token_bytes:
-            raise ItemTooLargeError(f"a value outside the items is over {self._max_token_bytes} bytes")
+            raise self._too_large()
 
     def finish(self) -> None:
         """Declare the end of the input. Raises TruncatedListError where it comes too early."""
-        self._guard(b"")
+        try:
+            self._parser.close()
+        except (IncompleteJSONError, ValueError, ArithmeticError):
+            # Whatever yajl calls it (half a literal, escape or character): all before was good.
+            raise TruncatedListError("the body ends inside the List") from None
 
     def leave_items(self) -> None:
         """Note that the array has been read to its end; the caller feeds the ``]`` next."""
         self.in_items = False
 
-    def _guard(self, data: bytes) -> None:
+    def _parse(self, data: bytes) -> None:
         """Run the parser and translate what it raises: its messages quote the input, ours must not."""
+        shown = self._shorten(data)
+        if not shown:
+            return
         try:
-            if data:
-                self._parser.send(data)
-            else:
-                self._parser.close()
-        except RestreamError:
-            raise
+            self._parser.send(shown)
         except IncompleteJSONError as error:
             raise _translate(str(error)) from None
+        except UnicodeDecodeError:  # yajl lets surrogates and overlong forms pass
+            raise InvalidUTF8Error("a string outside the items is not UTF-8") from None
         except (ValueError, ArithmeticError):
             raise InvalidJSONError("a number outside the items cannot be represented") from None
+
+    def _shorten(self, data: bytes) -> bytes:
+        """Leave out what runs of digits have over 300, also where a run came in pieces."""
+        joined = LONG_RUN.sub(rb"\1", self._digits + data)
+        shown = joined[len(self._digits) :]
+        self._digits = joined[len(joined.rstrip(DIGITS)) :]
+        return shown
 
     def send(self, event: tuple[str, object]) -> None:
         """Take one event of the parser (ijson's protocol for a push target)."""
         self._unreported = 0
         name, value = event
+        if isinstance(value, str) and len(value) > self._max_token_bytes:
+            raise self._too_large()
         match name:
             case "start_map" | "start_array":
                 self._open(name)
             case "end_map" | "end_array":
                 self._depth -= 1
             case "map_key" if self._depth == 1:
-                self._key = str(value)
+                self._enter_key(str(value))
             case "string" if self._depth == 1 and self._key == "kind":
                 self.kind = str(value)
             case "null" if self._depth == 1 and self._key == self._expected_key():
                 self._claim_items()
+
+    def _enter_key(self, key: str) -> None:
+        """Take a key of the List itself; the one of the items may come once, whatever its values are."""
+        if key in self._seen and key == self._expected_key():
+            raise DuplicateItemsError(f"the List has {key!r} twice")
+        if key in ITEMS_KEYS:
+            self._seen.add(key)
+        self._key = key
 
     def _open(self, name: str) -> None:
         self._depth += 1
@@ -99,22 +135,24 @@ class Skeleton:
             self._claim_items()
             self.in_items = True
 
+    def _too_large(self) -> ItemTooLargeError:
+        return ItemTooLargeError(f"a value outside the items is over {self._max_token_bytes} bytes")
+
     def _expected_key(self) -> str:
         """Return where the items are: a Table has ``rows``, and its kind is always written before them."""
         return self._items_key or ("rows" if self.kind == "Table" else "items")
 
     def _claim_items(self) -> None:
-        if self.has_items:
-            raise DuplicateItemsError(f"the List has {self._items_key!r} twice")
         self.has_items = True
         self._items_key = self._key
 
 
 def _translate(message: str) -> RestreamError:
-    if "premature EOF" in message:
-        return TruncatedListError("the body ends inside the List")
-    if "trailing garbage" in message:
+    """Tell by what the message begins with: the input is quoted behind, and may say anything."""
+    if message.startswith("b"):  # the repr of bytes, where what it quotes is not UTF-8
+        message = message[2:]
+    if message.startswith("parse error: trailing garbage"):
         return TrailingDataError("something follows the List")
-    if "invalid bytes in UTF8" in message:
+    if message.startswith("lexical error: invalid bytes in UTF8 string"):
         return InvalidUTF8Error("a string outside the items is not UTF-8")
     return InvalidJSONError("malformed JSON outside the items")

@@ -41,16 +41,17 @@ HEAD_HOLD_BYTES = 64 << 10
 BEGINNING_BYTES = 32
 """How much of an item's beginning serves as the guess."""
 
-SURE_BYTES = 16
-"""An error this far from the window's end is no artefact of the cut: longer than any token that a cut can spoil."""
-
 SPACE = b" \t\n\r"
 SPACES = re.compile(rb"[ \t\n\r]*")
 LEAD = re.compile(rb"[ \t\n\r]*,[ \t\n\r]*")
 ERROR_POSITION = re.compile(r"\(byte (\d+)\)$")
-ESCAPES = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u([dD][89a-fA-F]..)|.)", re.DOTALL)
-"""Every escape of a string in turn; group 1 is set for half a surrogate pair without its other half."""
-PAIR_BYTES = 12
+ESCAPES = re.compile(
+    rb"""\\(?: u[dD][89abAB].. (?: \\u[dD][c-fC-F].. | (?:\\(?:u(?:[dD](?:[c-fC-F].?)?)?)?)?\Z )  # a pair, or its start
+             | u([dD][89a-fA-F]..)
+             | . )""",
+    re.DOTALL | re.VERBOSE,
+)
+"""Every escape of a string in turn; group 1 is set for half a surrogate pair, unless the rest may still come."""
 
 one_value = msgspec.json.Decoder(msgspec.Raw)
 many_values = msgspec.json.Decoder(list[msgspec.Raw])
@@ -160,7 +161,7 @@ class Splitter:
                 continue
             if not (at_end or self._worth_a_look()):
                 return
-            if not self._cut_one(events, at_end=at_end):
+            if not self._cut_one(events):
                 self._next_look = 2 * (len(self._window) - self._at)
                 return
 
@@ -215,9 +216,9 @@ class Splitter:
         if size < self._next_look:
             return False
         looked, self._looked = max(self._looked, self._at), len(window)
-        return window.rfind(b"}", looked) >= 0 or window.rfind(b"]", looked) >= 0
+        return window.find(b"}", looked) >= 0 or window.find(b"]", looked) >= 0
 
-    def _cut_one(self, events: list[Event], *, at_end: bool) -> bool:
+    def _cut_one(self, events: list[Event]) -> bool:
         """Tell the next item, or the end of the array; False where bytes are missing."""
         start = self._find_start()
         if start is None:
@@ -226,7 +227,7 @@ class Splitter:
             self._skeleton.leave_items()
             self._read_skeleton(self._at, events)
             return True
-        end = self._find_end(start, at_end=at_end)
+        end = self._find_end(start)
         if end is None:
             if len(self._window) - start > self._max_item_bytes:
                 raise ItemTooLargeError(f"an item is over {self._max_item_bytes} bytes")
@@ -248,7 +249,7 @@ class Splitter:
                 raise InvalidJSONError("expected ',' or ']' after an item")
         return lead.end() if lead.end() < len(window) else None
 
-    def _find_end(self, start: int, *, at_end: bool) -> int | None:
+    def _find_end(self, start: int) -> int | None:
         """Return where the item at `start` ends, None where bytes are missing."""
         try:
             with memoryview(self._window) as view, view[start:] as rest:
@@ -256,10 +257,10 @@ class Splitter:
         except RecursionError:
             raise NestingError("an item is nested too deeply") from None
         except msgspec.DecodeError as error:
-            return self._judge(str(error), start, at_end=at_end)
+            return self._judge(str(error), start)
         return None  # complete or not: only what follows can tell (123 may become 1234)
 
-    def _judge(self, message: str, start: int, *, at_end: bool) -> int | None:
+    def _judge(self, message: str, start: int) -> int | None:
         """Read from msgspec's message where the value ended, or whether it is broken or only unfinished."""
         position = ERROR_POSITION.search(message)
         if position is None:
@@ -272,7 +273,8 @@ class Splitter:
             while self._window[at - 1] in SPACE:
                 at -= 1
             return at
-        if at_end or at + SURE_BYTES < len(self._window):
+        # An error behind the last byte (1. or -) is one only because of the cut.
+        if start + int(position[1]) < len(self._window):
             raise InvalidJSONError("an item is malformed JSON")
         return None
 
@@ -291,7 +293,7 @@ class Splitter:
             raise ItemTooLargeError(f"an item is over {self._max_item_bytes} bytes")
         self.items += len(sizes)
         events.append(Items(bytes(self._window[self._at : start]), memoryview(self._window)[start:end], sizes))
-        self._at = end
+        self._at = self._looked = end
         self._next_look = 1
 
     def _learn(self, start: int, end: int) -> None:
@@ -306,8 +308,7 @@ class Splitter:
 def _has_lone_surrogate(window: bytearray, start: int) -> bool:
     if b"\\" not in window or (window.find(b"\\ud", start) < 0 and window.find(b"\\uD", start) < 0):
         return False
-    whole = len(window) - PAIR_BYTES
-    return any(escape[1] and escape.start() <= whole for escape in ESCAPES.finditer(window, start))
+    return any(escape[1] for escape in ESCAPES.finditer(window, start))
 
 
 def _common(one: bytes, other: bytes) -> bytes:
