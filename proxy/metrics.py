@@ -189,6 +189,7 @@ class Metrics:
     def end(self, progress: Progress, now: float) -> None:
         """Observe a request that is over, `now` by `time.monotonic`."""
         del self._progress[id(progress)]
+        progress.held = int  # a closure over windows and bodies: kept, it would keep them until the next collection
         mode, info = progress.mode, progress.info
         verb = info.verb if info.verb in VERBS else "other"
         self._requests.labels(mode, progress.reason, verb, *progress.labels, str(progress.code)).inc()

@@ -46,7 +46,7 @@ class Relay:
         """Read until it is known whether the body is a List, or too long to be held; return the first events."""
         self._progress.held = lambda: self._source.body.size + splitter.held
         while pieces := await self._source.read():
-            if events := splitter.feed(b"".join(pieces)):
+            if events := splitter.feed(*pieces):
                 return events
         return splitter.finish()
 
@@ -62,7 +62,7 @@ class Relay:
             pieces = await self._source.read()
             if not pieces:
                 break
-            events = splitter.feed(b"".join(pieces))
+            events = splitter.feed(*pieces)
         await self._write_events(splitter.finish())
 
     async def buffered(self, splitter: Splitter, events: list[Event]) -> bytearray:
@@ -74,7 +74,7 @@ class Relay:
             pieces = await self._source.read()
             if not pieces:
                 break
-            events = splitter.feed(b"".join(pieces))
+            events = splitter.feed(*pieces)
         self._hold(whole, splitter.finish())
         return whole
 
