@@ -1,0 +1,138 @@
+"""What a command shows: with rich where it is installed, else plain text of the same content."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Protocol
+
+HOW_TO_INSTALL = "python -m pip install --group bench (or: pip install matplotlib rich)"
+MIB = 1 << 20
+WIDTH = 100
+TIMES = " \N{MULTIPLICATION SIGN}"
+
+
+def missing_packages() -> list[str]:
+    """Return which of the packages that make the output pleasant are not installed."""
+    return [name for name in ("rich", "matplotlib") if find_spec(name) is None]
+
+
+def megabytes(size: float) -> str:
+    """Print an amount of data moved."""
+    return f"{size / 1e6:,.0f} MB" if size >= 1e7 else f"{size / 1e6:,.1f} MB"
+
+
+def mebibytes(size: float) -> str:
+    """Print an amount of memory."""
+    return f"{size / MIB:,.0f} MiB" if size >= 10 * MIB else f"{size / MIB:,.1f} MiB"
+
+
+def seconds(duration: float) -> str:
+    """Print a duration."""
+    return f"{duration:.2f} s" if duration >= 0.095 else f"{duration * 1000:.0f} ms"
+
+
+def ratio(first: float, second: float) -> str:
+    """Print how many times `second` goes into `first`."""
+    if not second:
+        return ""
+    times = first / second
+    return f"{times:,.0f}{TIMES}" if times >= 10 else f"{times:,.1f}{TIMES}"
+
+
+@dataclass(slots=True)
+class Table:
+    """Rows of text; the first column names the row."""
+
+    columns: Sequence[str]
+    rows: list[Sequence[str]] = field(default_factory=list)
+    title: str = ""
+
+    def plain(self) -> str:
+        """Return it aligned with spaces."""
+        lines = [self.columns, *self.rows]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(self.columns))]
+        return "\n".join(
+            "  ".join(
+                text.rjust(width) if column else text.ljust(width)
+                for column, (text, width) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+            for line in lines
+        )
+
+    def markdown(self) -> str:
+        """Return it in Markdown."""
+        rule = ["---", *("---:" for _ in self.columns[1:])]
+        return "\n".join(f"| {' | '.join(line)} |" for line in (self.columns, rule, *self.rows))
+
+
+class Bar(Protocol):
+    """Progress of something that moves bytes."""
+
+    def advance(self, size: int) -> None:
+        """Add to what has been moved."""
+
+    def note(self, text: str) -> None:
+        """Show something beside it."""
+
+
+class Screen(Protocol):
+    """Where a command's output goes."""
+
+    def say(self, text: str = "") -> None:
+        """Print a line."""
+
+    def show(self, table: Table) -> None:
+        """Print a table."""
+
+    @contextmanager
+    def bar(self, name: str, size: float) -> Iterator[Bar]:
+        """Show progress towards `size` bytes."""
+
+
+class PlainBar:
+    """Counts for the line at the end."""
+
+    def __init__(self) -> None:
+        self.moved = 0
+        self.text = ""
+
+    def advance(self, size: int) -> None:
+        """Add to what has been moved."""
+        self.moved += size
+
+    def note(self, text: str) -> None:
+        """Keep it for the line at the end."""
+        self.text = text
+
+
+class PlainScreen:
+    """Lines of text, nothing else."""
+
+    def say(self, text: str = "") -> None:
+        """Print a line."""
+        print(text, flush=True)
+
+    def show(self, table: Table) -> None:
+        """Print a table."""
+        self.say(f"{table.title}\n{table.plain()}" if table.title else table.plain())
+
+    @contextmanager
+    def bar(self, name: str, size: float) -> Iterator[Bar]:
+        """Print one line when it is over."""
+        bar, started = PlainBar(), time.monotonic()
+        yield bar
+        duration = time.monotonic() - started
+        self.say(f"  {name}  {megabytes(bar.moved)} of {megabytes(size)}  {duration:.1f} s  {bar.text}")
+
+
+def open_screen() -> Screen:
+    """Return the best screen that can be had."""
+    if find_spec("rich") is None:
+        return PlainScreen()
+    from proxy.bench.richscreen import RichScreen  # noqa: PLC0415 (rich is optional)
+
+    return RichScreen()

@@ -1,0 +1,36 @@
+"""The embedded backend and the proxy as children on free ports."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+
+from proxy.bench.children import Child, Children
+
+BACKEND_READY = re.compile(r"^kube-restream backend ready on (http://\S+)$", re.MULTILINE)
+PROXY_READY = re.compile(r"^kube-restream ready on (http://\S+) \(admin (http://\S+)\)$", re.MULTILINE)
+ANY_PORT = "127.0.0.1:0"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A child that answers on `url`; `admin` is where a proxy's metrics are."""
+
+    child: Child
+    url: str
+    admin: str = ""
+
+
+async def start_backend(children: Children, *flags: str) -> Server:
+    """Start the embedded apiserver. Raises ChildError."""
+    child = children.start("backend", sys.executable, "-m", "proxy", "backend", "--listen", ANY_PORT, *flags)
+    return Server(child, (await child.line(BACKEND_READY))[1])
+
+
+async def start_proxy(children: Children, upstream: str, mode: str) -> Server:
+    """Start a proxy that is pinned to one plan. Raises ChildError."""
+    flags = ("--upstream", upstream, "--listen", ANY_PORT, "--admin-listen", ANY_PORT, "--mode", mode)
+    child = children.start(f"{mode} proxy", sys.executable, "-m", "proxy", "serve", *flags, "--no-access-log")
+    ready = await child.line(PROXY_READY)
+    return Server(child, ready[1], ready[2])

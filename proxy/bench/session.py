@@ -1,0 +1,41 @@
+"""One run of a command: signals and expected failures become exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine
+
+import uvloop
+
+from proxy.bench.errors import BenchError
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run(name: str, work: Coroutine[None, None, int]) -> int:
+    """Run `work` and return its exit code: 1 where it fails, 128 + n after a signal, as shells have it."""
+    try:
+        return uvloop.run(_interruptible(work))
+    except BenchError as error:
+        print(f"kube-restream {name}: {error}", file=sys.stderr)
+        return 1
+
+
+async def _interruptible(work: Coroutine[None, None, int]) -> int:
+    """Cancel `work` on the first signal; its context managers clean up."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(work)
+    received: list[int] = []
+
+    def stop(number: int) -> None:
+        received.append(number)
+        task.cancel()
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, stop, number)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return 128 + received[0] if received else 1
