@@ -54,19 +54,45 @@ def after(scope: Scope, key: str) -> Scope:
     return Scope(max(f"{key}\0", scope.start), scope.stop)
 
 
+@dataclass(slots=True)
+class WrittenKey:
+    """A key that has been written: where it stands in the population, and what it has been."""
+
+    position: int
+    generated: bool
+    history: list[tuple[int, StoredObject | None]]
+
+    def as_of(self, version: int | None) -> StoredObject | None:
+        """Return the last object not newer than a resourceVersion."""
+        if version is None:
+            return self.history[-1][1]
+        position = bisect_right(self.history, version, key=lambda entry: entry[0]) - 1
+        return self.history[max(position, 0)][1]
+
+    def compact(self, version: int) -> None:
+        """Forget everything before the last object not newer than a resourceVersion."""
+        keep = bisect_right(self.history, version, key=lambda entry: entry[0]) - 1
+        del self.history[: max(keep, 0)]
+
+    @property
+    def vanished(self) -> bool:
+        """Return whether nothing is left to remember."""
+        return not self.generated and len(self.history) == 1 and self.history[0][1] is None
+
+
 class Collection:
     """Current and past objects of one resource."""
 
     def __init__(self, resource: Resource, population: Population) -> None:
         self.resource = resource
         self.population = population
-        self.versions: dict[str, list[tuple[int, StoredObject | None]]] = {}
+        self.written: dict[str, WrittenKey] = {}
         self.keys: list[str] = []
 
     def get(self, key: str, version: int | None = None) -> StoredObject | None:
         """One object, now or as of a resourceVersion."""
-        if key in self.versions:
-            return self.as_of(key, version)
+        if key in self.written:
+            return self.written[key].as_of(version)
         position, exact = self.population.find(key)
         return self.generated(position) if exact else None
 
@@ -74,30 +100,22 @@ class Collection:
         """Return a member of the population as it was made."""
         return Generated(self.population, position, self.population.first_version + position)
 
-    def as_of(self, key: str, version: int | None) -> StoredObject | None:
-        """Return a written key's object: the last one not newer than the version."""
-        history = self.versions[key]
-        if version is None:
-            return history[-1][1]
-        position = bisect_right(history, version, key=lambda entry: entry[0]) - 1
-        return history[max(position, 0)][1]
-
     def put(self, key: str, value: StoredObject | None, version: int) -> None:
         """Write or delete a key."""
-        if key not in self.versions:
+        if key not in self.written:
             position, exact = self.population.find(key)
-            self.versions[key] = [(0, self.generated(position) if exact else None)]
+            self.written[key] = WrittenKey(position, exact, [(0, self.generated(position) if exact else None)])
             insort(self.keys, key)
-        self.versions[key].append((version, value))
+        self.written[key].history.append((version, value))
 
     def compact(self, key: str, version: int) -> None:
         """Forget what a key was before the last version not newer than the given one."""
-        history = self.versions.get(key, [])
-        keep = bisect_right(history, version, key=lambda entry: entry[0]) - 1
-        if keep > 0:
-            del history[:keep]
-        if len(history) == 1 and history[0][1] is None and not self.population.find(key)[1]:
-            del self.versions[key]
+        written = self.written.get(key)
+        if written is None:
+            return
+        written.compact(version)
+        if written.vanished:
+            del self.written[key]
             self.keys.pop(bisect_left(self.keys, key))
 
     def segments(self, scope: Scope, version: int) -> list[Segment]:
@@ -108,12 +126,12 @@ class Collection:
         first = bisect_left(self.keys, scope.start)
         last = bisect_left(self.keys, scope.stop) if scope.stop else len(self.keys)
         for key in self.keys[first:last]:
-            at, exact = self.population.find(key)
-            if at > position:
-                found.append(Span(position, at))
-            if (value := self.as_of(key, version)) is not None:
+            written = self.written[key]
+            if written.position > position:
+                found.append(Span(position, written.position))
+            if (value := written.as_of(version)) is not None:
                 found.append(value)
-            position = at + exact
+            position = written.position + written.generated
         if end > position:
             found.append(Span(position, end))
         return found

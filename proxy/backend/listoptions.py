@@ -11,6 +11,8 @@ from proxy.backend.selectors import EVERYTHING, Selection
 from proxy.backend.status import bad_request, invalid_options
 
 BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+DURATION_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)")
+UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 INTEGER = re.compile(r"[+-]?\d+")
 MAX_INT64 = (1 << 63) - 1
 FORBIDDEN = "FieldValueForbidden"
@@ -46,6 +48,16 @@ def integer(query: Query, key: str) -> int:
     if abs(int(text)) > MAX_INT64:
         raise bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
     return int(text)
+
+
+def duration(text: str) -> float:
+    """Parse a Go duration such as 1m30s into seconds."""
+    parts = DURATION_PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        known = text and text[0].isdigit()
+        cause = f'missing unit in duration "{text}"' if known else f'invalid duration "{text}"'
+        raise bad_request(f"invalid timeout specified in the request URL - time: {cause}")
+    return sum(float(number) * UNIT_SECONDS[unit] for number, unit in parts)
 
 
 @dataclass(frozen=True, slots=True)

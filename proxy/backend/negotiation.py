@@ -9,6 +9,9 @@ from proxy.backend.listoptions import Query
 from proxy.backend.status import not_acceptable
 
 BARE_TYPES = ("application/json", "*/*", "application/*")
+# What go-restful lets through for built-in types, before the clauses are looked at closely.
+ROUTED_TYPES = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf", "*/*")
+PARTIAL = "PartialObjectMetadata"
 VERSIONS = ("v1", "v1beta1")
 PRETTY_AGENTS = ("curl", "Wget", "Mozilla/5.0")
 TRUTHS = ("1", "t", "T", "true", "TRUE", "True")
@@ -38,6 +41,14 @@ class Accepted:
     form: Form = Form.OBJECT
     version: str = "v1"
     pretty: bool = False
+    kind: str = ""
+
+    def check(self, *, listed: bool, go_type: str) -> None:
+        """Refuse a conversion between one object and a list of them."""
+        is_partial_list = self.kind == PARTIAL + "List"
+        if self.form is Form.PARTIAL and listed != is_partial_list:
+            what = "a list" if listed else "not a list"
+            raise not_acceptable(f"you requested {self.kind}, but the requested object is {what} ({go_type})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +82,13 @@ def negotiate(header: str, *, custom: bool, tables: bool = True) -> Accepted:
     """Pick the first clause that can be served as JSON."""
     if not header.strip():
         return Accepted()
-    for clause in clauses(header):
+    found = clauses(header)
+    if not custom and not any(clause.media in ROUTED_TYPES for clause in found):
+        raise not_acceptable(TYPED_MESSAGE)
+    for clause in found:
         if clause.media in BARE_TYPES and (accepted := convert(clause, tables=tables)):
             return accepted
-    raise not_acceptable(HANDLER_MESSAGE if custom else TYPED_MESSAGE)
+    raise not_acceptable(HANDLER_MESSAGE)
 
 
 def convert(clause: Clause, *, tables: bool) -> Accepted | None:
@@ -89,8 +103,8 @@ def convert(clause: Clause, *, tables: bool) -> Accepted | None:
         return None
     if kind == "Table" and tables:
         return Accepted(Form.TABLE, version, pretty)
-    if kind in {"PartialObjectMetadata", "PartialObjectMetadataList"}:
-        return Accepted(Form.PARTIAL, version, pretty)
+    if kind in {PARTIAL, PARTIAL + "List"}:
+        return Accepted(Form.PARTIAL, version, pretty, kind)
     return None
 
 

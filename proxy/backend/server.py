@@ -6,7 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from aiohttp import hdrs, web
@@ -36,6 +36,8 @@ TEXT = "text/plain; charset=utf-8"
 # Python 3.13 renamed 422; Go keeps the old phrase.
 PHRASES = {422: "Unprocessable Entity"}
 BODY_LIMIT = 3 << 20
+# What a real apiserver tells anybody.
+PUBLIC = (*discovery.HEALTH, "version")
 INCLUDE_OBJECT = ("", "None", "Metadata", "Object")
 # A real apiserver takes a megabyte of request headers.
 HEADER_LIMIT = 1 << 20
@@ -81,7 +83,8 @@ class Backend:
 
     def authenticate(self, request: web.Request) -> None:
         """Refuse a wrong or missing bearer token, if one is required."""
-        if not self.behaviour.token:
+        open_to_all = request.rel_url.raw_path.strip("/") in PUBLIC and hdrs.AUTHORIZATION not in request.headers
+        if not self.behaviour.token or open_to_all:
             return
         scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
         if scheme.lower() != "bearer" or token != self.behaviour.token:
@@ -130,12 +133,17 @@ class Backend:
         self, request: web.Request, query: Query, target: Target, options: ListOptions
     ) -> web.StreamResponse:
         """Answer a List, which is cut off where writing it takes longer than the deadline."""
+        # The client may shorten the deadline, never lengthen it.
+        deadline = self.behaviour.list_deadline
+        if query.get("timeout"):
+            deadline = min(deadline, listoptions.duration(query["timeout"]) or deadline)
         printer = self.printer(request, query, target)
+        printer.accepted.check(listed=True, go_type=target.resource.list_kind)
         page = self.store.list(target.resource, target.namespace or None, options, time.monotonic())
         pieces = printer.pages(page)
         response = new_response(request, 200, JSON)
         try:
-            async with asyncio.timeout(self.behaviour.list_deadline):
+            async with asyncio.timeout(deadline):
                 return await self.send_list(request, query, response, printer.accepted, pieces)
         except TimeoutError:
             if not response.prepared:
@@ -161,12 +169,13 @@ class Backend:
             return await framing.send(request, response, framing.coalesced(pieces), gzip=gzip)
         body = await framing.assemble(pieces)
         if pretty:
-            body = bytearray(gojson.indent(bytes(body)))
-        return await framing.send(request, response, framing.slices(body), gzip=gzip)
+            return await framing.send(request, response, framing.slices(gojson.indent(b"".join(body))), gzip=gzip)
+        return await framing.send(request, response, body, gzip=gzip)
 
     async def get(self, request: web.Request, query: Query, target: Target) -> web.StreamResponse:
         """Answer a get."""
         printer = self.printer(request, query, target)
+        printer.accepted.check(listed=False, go_type=target.resource.kind)
         if target.subresource not in {"", "status"}:
             raise status.unknown_resource()
         found = self.store.collections[target.resource].get(target.key)
@@ -180,6 +189,8 @@ class Backend:
     ) -> web.StreamResponse:
         """Answer a watch."""
         options = watch.with_defaults(options)
+        if target.name:
+            options = replace(options, selection=replace(options.selection, name=target.name))
         # WatchLists as Tables came with 1.34.
         tables = self.behaviour.streaming or not options.is_watch_list
         printer = self.printer(request, query, target, tables=tables)
@@ -193,8 +204,9 @@ class Backend:
         writer = writes.Writer(self.store, target, clock, dry_run=query.get("dryRun") == "All")
         body = await read_body(request)
         printer = self.printer(request, query, target)
+        placed = bool(target.namespace) or not target.resource.namespaced
         match request.method, bool(target.name):
-            case "POST", False:
+            case "POST", False if placed:
                 check_content_type(request)
                 code, item = 201, writer.create(body)
             case "PUT", True:
