@@ -6,6 +6,7 @@ like the end of the body (HTTP/1.0 clients).
 """
 
 import asyncio
+import logging
 import socket
 import ssl
 import struct
@@ -16,12 +17,14 @@ from typing import cast
 
 import httptools
 
-from proxy.core.errors import BadRequestError, ClientGoneError
+from proxy.core.errors import BadRequestError, ClientGoneError, RestreamError
 from proxy.core.headers import Lines, first, values
 from proxy.core.request import is_upgrade
 from proxy.core.status import phrase
 from proxy.http1 import LAST_CHUNK, BodyStream, Piece, chunk, render_head
 from proxy.settings import Limits
+
+logger = logging.getLogger("kube-restream")
 
 NO_BODY_STATUSES = frozenset({204, 304})
 MAX_PIPELINED = 16
@@ -65,6 +68,11 @@ class Answer:
         self._chunked = False
         self._has_body = False
         self._until_close = False
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether the listener, going down, has dropped the connection, rather than the client."""
+        return self._connection.is_dropped
 
     @property
     def waiting(self) -> int:
@@ -176,11 +184,8 @@ class Connection(asyncio.Protocol):
         self._listener.connections.discard(self)
         if self._timer:
             self._timer.cancel()
-        gone = ClientGoneError("the client closed the connection")
         if self._incoming is not None:
-            self._incoming.fail(gone)
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_exception(gone)
+            self._incoming.fail(ClientGoneError("the client closed the connection"))
         if self._task is not None:
             self._task.cancel()
 
@@ -201,7 +206,10 @@ class Connection(asyncio.Protocol):
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:  # noqa: D102
-        self._lines.append((name, value))
+        if (
+            self._in_head
+        ):  # not a trailer, which could smuggle a credential past the rules
+            self._lines.append((name, value))
 
     def on_headers_complete(self) -> None:  # noqa: D102
         parser, lines = self._parser, self._lines
@@ -242,7 +250,11 @@ class Connection(asyncio.Protocol):
             if self._is_paused and not self._queue and self._incoming is None:
                 self._resume()
             self.keeps_alive = request.keep_alive
-            await self._listener.handler(request)
+            try:
+                await self._listener.handler(request)
+            except Exception:
+                logger.exception("a bug: the handler failed")
+                request.answer.abort()
             if not request.answer.ended:
                 break
             if not self.keeps_alive or not await self._swallow(request.body):
@@ -263,7 +275,7 @@ class Connection(asyncio.Protocol):
                 await body.read(max(0.001, deadline - self._loop.time()))
                 if self._loop.time() > deadline:
                     return False
-        except TimeoutError:
+        except (TimeoutError, RestreamError):
             return False
         return True
 
@@ -273,6 +285,11 @@ class Connection(asyncio.Protocol):
     def is_draining(self) -> bool:
         """Whether the listener is going down, so that this connection takes no more requests."""
         return self._listener.is_draining
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether the listener has dropped what outlived the drain."""
+        return self._listener.is_dropping
 
     @property
     def is_idle(self) -> bool:
@@ -371,6 +388,7 @@ class Listener:
         self.limits = limits
         self.connections: set[Connection] = set()
         self.is_draining = False
+        self.is_dropping = False
         self._server: asyncio.Server | None = None
 
     async def open(self, host: str, port: int, tls: ssl.SSLContext | None) -> int:
@@ -389,5 +407,6 @@ class Listener:
         deadline = asyncio.get_running_loop().time() + seconds
         while self.connections and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 (once in a life)
             await asyncio.sleep(0.05)
+        self.is_dropping = True
         for connection in list(self.connections):
             connection.abort()

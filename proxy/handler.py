@@ -48,7 +48,8 @@ class Handler:
             await self._carry(request, target, progress)
         except asyncio.CancelledError:
             # The listener cancels a request whose client has gone, and those that outlive the drain.
-            self._abort(request, progress, ClientGoneError.reason, ClientGoneError.status_hint)
+            reason = "shutdown" if request.answer.is_dropped else ClientGoneError.reason
+            self._abort(request, progress, reason, ClientGoneError.status_hint)
             raise
         except RestreamError as error:
             self._fail(request, progress, error)

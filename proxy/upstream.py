@@ -133,8 +133,6 @@ class Connection(asyncio.Protocol):
                     await self._drained
             if is_chunked and self._transport is not None:
                 self._transport.write(LAST_CHUNK)
-        except UpstreamClosedError:
-            return  # the response, or its absence, tells
         except RestreamError as error:
             self._fail(error)
             self.close()
@@ -187,7 +185,7 @@ class Connection(asyncio.Protocol):
             self._end_body()
         self._fail(UpstreamClosedError("the upstream closed the connection before the response was complete"))
         if self._drained is not None and not self._drained.done():
-            self._drained.set_exception(UpstreamClosedError("the upstream closed the connection"))
+            self._drained.set_result(None)  # whoever waits looks at the transport next
 
     def pause_writing(self) -> None:  # noqa: D102
         self._drained = self._loop.create_future()
@@ -233,7 +231,8 @@ class Connection(asyncio.Protocol):
         self._reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:  # noqa: D102
-        self._lines.append((name, value))
+        if self._body is None:  # trailers are dropped
+            self._lines.append((name, value))
 
     def on_headers_complete(self) -> None:  # noqa: D102
         parser = self._parser

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from proxy.bench import kubectl, paths, session
 from proxy.bench.children import Children
-from proxy.bench.errors import ChildError, LoadError
+from proxy.bench.errors import BenchError, LoadError
 from proxy.bench.paths import PathResult, Reference
 from proxy.bench.screen import HOW_TO_INSTALL, Screen, Table, mebibytes, megabytes, missing_packages, open_screen, ratio
 from proxy.bench.screen import seconds as in_seconds
@@ -69,7 +69,7 @@ async def _steps(args: argparse.Namespace, screen: Screen, children: Children) -
     backend = await start_backend(
         children, "--encoder", "streaming", "--pods", str(args.pods), "--pod-size", str(POD_SIZE)
     )
-    reference = await paths.read_reference(backend.url)
+    reference = await paths.read_reference(backend.url, args.pods)
     screen.say(
         f"\n{args.lists} concurrent Lists of {args.pods:,} pods, {megabytes(reference.size)} each, "
         "through a fresh proxy for each path\n"
@@ -118,7 +118,7 @@ def _draw(args: argparse.Namespace, screen: Screen, reference: Reference, result
     try:
         plot.write(path, title, subtitle, results)
     except OSError as error:
-        raise ChildError(f"cannot write {path}: {error.strerror or error}") from None
+        raise BenchError(f"cannot write {path}: {error.strerror or error}") from None
     screen.say(f"Memory over time: {path}")
 
 
@@ -141,7 +141,7 @@ async def _part(args: argparse.Namespace, screen: Screen, children: Children, ba
     screen.say(
         f"\nRunning until Ctrl-C: backend {backend.url}, proxy {proxy.url}, its metrics {proxy.admin}/metrics\n"
         f"    kubectl --server {proxy.url} get pods\n"
-        f"    curl {proxy.url}/api/v1/pods?limit=1"
+        f"    curl '{proxy.url}/api/v1/pods?limit=1'"
     )
     sys.stdout.flush()
     while True:

@@ -24,6 +24,7 @@ NOTE_EVERY = 0.1
 class Reference:
     """The List as the backend itself answers it."""
 
+    items: int
     size: int
     digest: str
 
@@ -50,11 +51,11 @@ class PathResult:
         return self.peak - self.idle
 
 
-async def read_reference(url: str) -> Reference:
+async def read_reference(url: str, items: int) -> Reference:
     """List once without a proxy. Raises LoadError."""
     digest = hashlib.sha256()
     transfer = await fetch(url, TARGET, digest.update)
-    return Reference(transfer.size, digest.hexdigest())
+    return Reference(items, transfer.size, digest.hexdigest())
 
 
 async def measure(proxy: Server, mode: str, lists: int, reference: Reference, bar: Bar) -> PathResult:
@@ -75,11 +76,14 @@ async def measure(proxy: Server, mode: str, lists: int, reference: Reference, ba
         await asyncio.sleep(AFTERWARDS_SECONDS)
     for series in (sampler.resident, sampler.buffered):
         series.shift(started - series.zero)
+    items = int(total(page, "restream_items_total", mode=mode))
+    if items != lists * reference.items:
+        raise BenchError(f"the {mode} proxy counted {items:,} items, expected {lists * reference.items:,}")
     return PathResult(
         mode,
         lists,
         moved=sum(transfer.size for transfer in transfers),
-        items=int(total(page, "restream_items_total", mode=mode)),
+        items=items,
         first_byte=statistics.median(transfer.first_byte for transfer in transfers),
         seconds=seconds,
         idle=idle,

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import Protocol
 
 HOW_TO_INSTALL = "python -m pip install --group bench (or: pip install matplotlib rich)"
-MIB = 1 << 20
+KIB, MIB = 1 << 10, 1 << 20
 WIDTH = 100
 TIMES = " \N{MULTIPLICATION SIGN}"
 
@@ -22,11 +22,15 @@ def missing_packages() -> list[str]:
 
 def megabytes(size: float) -> str:
     """Print an amount of data moved."""
+    if size < 1e6:
+        return f"{size / 1e3:,.0f} KB"
     return f"{size / 1e6:,.0f} MB" if size >= 1e7 else f"{size / 1e6:,.1f} MB"
 
 
 def mebibytes(size: float) -> str:
     """Print an amount of memory."""
+    if size < MIB:
+        return f"{size / KIB:,.0f} KiB"
     return f"{size / MIB:,.0f} MiB" if size >= 10 * MIB else f"{size / MIB:,.1f} MiB"
 
 

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Coroutine
+from pathlib import Path
 
 import uvloop
 
@@ -25,6 +26,9 @@ def run(name: str, work: Coroutine[None, None, int]) -> int:
 
 async def _interruptible(work: Coroutine[None, None, int]) -> int:
     """Cancel `work` on the first signal; its context managers clean up."""
+    if not Path("/proc/self/status").exists():
+        work.close()
+        raise BenchError("memory and CPU are read from /proc, which only Linux has")
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(work)
     received: list[int] = []

@@ -140,7 +140,8 @@ async def test_a_list_is_not_a_partial_object(client: Client) -> None:
 
 
 DISCOVERY = [
-    ("/api/v1", "APIResourceList"), ("/apis", "APIGroupList"), ("/api", "APIVersions"), ("/apis/example.com", "APIGroup"),
+    ("/api/v1", "APIResourceList"), ("/apis", "APIGroupList"), ("/api", "APIVersions"),
+    ("/apis/example.com", "APIGroup"),
     ("/openapi/v3", None),
 ]  # fmt: skip
 
