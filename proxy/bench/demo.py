@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo; 1 where something failed."""
-    return session.run("demo", _demo(args, open_screen()))
+    return session.run("demo", _demo(args, open_screen(sys.stdout)))
 
 
 def _positive(text: str) -> int:

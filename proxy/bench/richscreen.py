@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 from rich import box
 from rich.console import Console
@@ -11,24 +12,24 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table as RichTable
 
-from proxy.bench.screen import WIDTH, Bar, Table, megabytes
+from proxy.bench.screen import WIDTH, Bar, Show, Table, megabytes
 
 
 class RichBar:
     """One line of a `Progress`."""
 
-    def __init__(self, progress: Progress, task: TaskID, size: float) -> None:
+    def __init__(self, progress: Progress, task: TaskID, size: float, show: Show) -> None:
         self._progress = progress
         self._task = task
         self._size = size
+        self._show = show
         self._moved = 0
 
     def advance(self, size: int) -> None:
         """Add to what has been moved; the display looks at it ten times a second."""
         self._moved += size
-        self._progress.update(
-            self._task, completed=self._moved, moved=f"{megabytes(self._moved)} of {megabytes(self._size)}"
-        )
+        moved = f"{self._show(self._moved)} of {self._show(self._size)}"
+        self._progress.update(self._task, completed=self._moved, moved=moved)
 
     def note(self, text: str) -> None:
         """Show something beside it."""
@@ -36,12 +37,12 @@ class RichBar:
 
 
 class RichScreen:
-    """A terminal, or whatever standard output is: rich drops colours and movement where they make no sense."""
+    """A terminal, or whatever else the output is: rich drops colours and movement where they make no sense."""
 
-    def __init__(self) -> None:
-        self._console = Console(highlight=False)
+    def __init__(self, out: TextIO) -> None:
+        self._console = Console(file=out, highlight=False)
         if not self._console.is_terminal:
-            self._console = Console(highlight=False, width=WIDTH)
+            self._console = Console(file=out, highlight=False, width=WIDTH)
 
     def say(self, text: str = "") -> None:
         """Print a line."""
@@ -57,7 +58,7 @@ class RichScreen:
         self._console.print(rich)
 
     @contextmanager
-    def bar(self, name: str, size: float) -> Iterator[Bar]:
+    def bar(self, name: str, size: float, show: Show = megabytes) -> Iterator[Bar]:
         """Show a line that fills."""
         columns = (
             TextColumn("  {task.description}"),
@@ -67,4 +68,4 @@ class RichScreen:
             TextColumn("[dim]{task.fields[text]}"),
         )
         with Progress(*columns, console=self._console) as progress:
-            yield RichBar(progress, progress.add_task(name, total=size, moved="", text=""), size)
+            yield RichBar(progress, progress.add_task(name, total=size, moved="", text=""), size, show)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Protocol
+from typing import Protocol, TextIO
 
 HOW_TO_INSTALL = "python -m pip install --group bench (or: pip install matplotlib rich)"
 KIB, MIB = 1 << 10, 1 << 20
@@ -73,8 +73,11 @@ class Table:
         return "\n".join(f"| {' | '.join(line)} |" for line in (self.columns, rule, *self.rows))
 
 
+Show = Callable[[float], str]
+
+
 class Bar(Protocol):
-    """Progress of something that moves bytes."""
+    """Progress of something that moves bytes or takes steps."""
 
     def advance(self, size: int) -> None:
         """Add to what has been moved."""
@@ -93,8 +96,8 @@ class Screen(Protocol):
         """Print a table."""
 
     @contextmanager
-    def bar(self, name: str, size: float) -> Iterator[Bar]:
-        """Show progress towards `size` bytes."""
+    def bar(self, name: str, size: float, show: Show = megabytes) -> Iterator[Bar]:
+        """Show progress towards `size`."""
 
 
 class PlainBar:
@@ -116,27 +119,30 @@ class PlainBar:
 class PlainScreen:
     """Lines of text, nothing else."""
 
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
     def say(self, text: str = "") -> None:
         """Print a line."""
-        print(text, flush=True)
+        print(text, file=self._out, flush=True)
 
     def show(self, table: Table) -> None:
         """Print a table."""
         self.say(f"{table.title}\n{table.plain()}" if table.title else table.plain())
 
     @contextmanager
-    def bar(self, name: str, size: float) -> Iterator[Bar]:
+    def bar(self, name: str, size: float, show: Show = megabytes) -> Iterator[Bar]:
         """Print one line when it is over."""
         bar, started = PlainBar(), time.monotonic()
         yield bar
         duration = time.monotonic() - started
-        self.say(f"  {name}  {megabytes(bar.moved)} of {megabytes(size)}  {duration:.1f} s  {bar.text}")
+        self.say(f"  {name}  {show(bar.moved)} of {show(size)}  {duration:.1f} s  {bar.text}")
 
 
-def open_screen() -> Screen:
-    """Return the best screen that can be had."""
+def open_screen(out: TextIO) -> Screen:
+    """Return the best screen that can be had on `out`."""
     if find_spec("rich") is None:
-        return PlainScreen()
+        return PlainScreen(out)
     from proxy.bench.richscreen import RichScreen  # noqa: PLC0415 (rich is optional)
 
-    return RichScreen()
+    return RichScreen(out)

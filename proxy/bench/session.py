@@ -17,6 +17,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def run(name: str, work: Coroutine[None, None, int]) -> int:
     """Run `work` and return its exit code: 1 where it fails, 128 + n after a signal, as shells have it."""
+    if not Path("/proc/self/status").exists():
+        work.close()
+        print(f"kube-restream {name}: memory and CPU are read from /proc, which only Linux has", file=sys.stderr)
+        return 1
     try:
         return uvloop.run(_interruptible(work))
     except BenchError as error:
@@ -26,9 +30,6 @@ def run(name: str, work: Coroutine[None, None, int]) -> int:
 
 async def _interruptible(work: Coroutine[None, None, int]) -> int:
     """Cancel `work` on the first signal; its context managers clean up."""
-    if not Path("/proc/self/status").exists():
-        work.close()
-        raise BenchError("memory and CPU are read from /proc, which only Linux has")
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(work)
     received: list[int] = []

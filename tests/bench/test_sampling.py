@@ -1,0 +1,52 @@
+"""What is read from /proc and from the proxy's metrics."""
+
+import os
+import time
+
+from proxy.bench.sampling import Series, cpu_seconds, memory, process_tree, total
+
+PAGE = """\
+# HELP restream_buffered_bytes Bytes held for requests now.
+# TYPE restream_buffered_bytes gauge
+restream_buffered_bytes{mode="raw"} 0.0
+restream_buffered_bytes{mode="streamed"} 1.5e+06
+restream_buffered_bytes{mode="buffered"} 12.0
+restream_items_total{group="",mode="streamed",resource="pods"} 60000.0
+restream_items_total{group="apps",mode="streamed",resource="deployments"} 5.0
+restream_open_files_limit 1024.0
+"""
+
+
+def test_adds_up_the_series_that_match() -> None:
+    """A metric is summed over the labels that are not asked for."""
+    assert total(PAGE, "restream_buffered_bytes") == 1_500_012
+    assert total(PAGE, "restream_buffered_bytes", mode="buffered") == 12
+    assert total(PAGE, "restream_items_total", mode="streamed") == 60_005
+    assert total(PAGE, "restream_open_files_limit") == 1024
+    assert total(PAGE, "restream_missing") == 0
+
+
+def test_reads_the_memory_of_a_process() -> None:
+    """The peak is never below what is resident; a process that is gone has none."""
+    assert 1 << 20 < memory(os.getpid(), "VmRSS") <= memory(os.getpid(), "VmHWM")
+    assert memory(2**22 + 1, "VmRSS") == 0
+
+
+def test_reads_the_cpu_of_a_process_tree() -> None:
+    """The clock of a process runs with what it burns."""
+    tree = process_tree(os.getpid())
+    assert tree[0] == os.getpid()
+    before, own = cpu_seconds(tree), time.process_time()
+    while time.process_time() - own < 0.05:
+        pass
+    assert 0.05 <= cpu_seconds(tree) - before < 1
+
+
+def test_a_series_knows_its_peak() -> None:
+    """The largest value, and when it was."""
+    series = Series()
+    for value in (1, 5, 2):
+        series.add(value)
+    series.shift(10)
+    assert series.peak == 5
+    assert series.time_of_peak == series.times[1] < 0
