@@ -1,0 +1,17 @@
+"""Which event loops a module's tests run on: asyncio's own, and with ``LOOPS`` also uvloop's, which serves in production."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import pytest
+import uvloop
+
+FACTORIES: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+    "asyncio": asyncio.new_event_loop,
+    "uvloop": uvloop.new_event_loop,
+}
+
+
+def pytest_asyncio_loop_factories(item: pytest.Function) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Choose by the module's ``LOOPS``."""
+    return {name: FACTORIES[name] for name in getattr(item.module, "LOOPS", ("asyncio",))}
