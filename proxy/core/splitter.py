@@ -186,11 +186,12 @@ class Splitter:
         mark = self._mark
         if mark is None or self._distrust > 0:
             return -1
-        window, behind = self._window, self._at + 1
+        window, behind = self._window, max(self._at + 1, self._searched)
         end = window.rfind(mark, behind, self._at + BATCH_BYTES)
         if end < 0 and len(window) - self._at > BATCH_BYTES:
-            end = window.find(mark, max(self._searched, self._at + BATCH_BYTES - len(mark)))
-            self._searched = len(window) - len(mark) if end < 0 else end
+            end = window.find(mark, max(behind, self._at + BATCH_BYTES - len(mark)))
+        if end < 0:
+            self._searched = max(behind, len(window) - len(mark) + 1)
         return end
 
     def _prove(self, start: int, end: int) -> list[int] | None:
@@ -310,7 +311,9 @@ class Splitter:
         beginning = bytes(self._window[start : min(end, start + BEGINNING_BYTES)])
         if self._beginning is not None:
             beginning = _common(self._beginning, beginning)
-            self._mark = bytes(self._window[self._at : start]) + beginning if beginning else None
+            mark = bytes(self._window[self._at : start]) + beginning if beginning else None
+            if mark != self._mark:
+                self._mark, self._searched = mark, 0
         self._beginning = beginning
 
 
