@@ -2,9 +2,9 @@
 
 A request's way through it::
 
-    server -> requestpath, listoptions (selectors), negotiation
+    server -> requestpath, verbs -> listoptions (selectors), negotiation
            -> store (collection over objects, history, tokens)
-           -> encoding (cells, columns, metadata, gojson) -> framing
+           -> encoding (cells, columns, metadata, gojson) -> reply, framing
 
 ``command`` is its command line. ``objects`` renders generated objects when they are asked for (``shapes`` and
 ``podspec`` say what they look like), so that a cluster of any size fits into little memory; ``store`` lays what

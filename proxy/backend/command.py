@@ -14,8 +14,9 @@ from aiohttp import web
 
 from proxy.backend.churn import Churn
 from proxy.backend.objects import Sizes, populate
-from proxy.backend.server import HEADER_LIMIT, Backend, Behaviour
+from proxy.backend.server import HEADER_LIMIT, Backend
 from proxy.backend.store import Store
+from proxy.backend.verbs import Behaviour
 
 UNITS = {"": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 SIZE = re.compile(r"(\d+)\s*(KiB|MiB|GiB|)", re.IGNORECASE)

@@ -34,6 +34,11 @@ def segments(raw_path: str) -> list[str]:
     return stripped.split("/") if stripped else []
 
 
+def names_resource(parts: list[str]) -> bool:
+    """Return whether a path goes deeper than discovery does."""
+    return (parts[:1] == ["api"] and len(parts) > 2) or (parts[:1] == ["apis"] and len(parts) > 3)
+
+
 def parse(parts: list[str]) -> Target:
     """Resolve the parts of a resource path, or fail as an apiserver does."""
     group, version, rest = ("", parts[1], parts[2:]) if parts[0] == "api" else (parts[1], parts[2], parts[3:])

@@ -81,12 +81,19 @@ class Store:
         if last is None:
             return Page(collection, snapshot.version, page)
         if snapshot.first:
-            self.pins[snapshot.version] = now
+            self.pin(snapshot.version, now)
         position = tokens.Position(snapshot.version, last.removeprefix(prefix))
         from_cache = resource.cached and (snapshot.first or not self.etcd_tokens)
         token = tokens.encode(position, slash=from_cache)
         remaining = sum(map(size, segments)) - limit if options.selection.everything else None
         return Page(collection, snapshot.version, page, token, remaining)
+
+    def pin(self, version: int, now: float) -> None:
+        """Remember when a snapshot was last handed out in pages; expired ones, which come first, are forgotten."""
+        self.pins.pop(version, None)
+        self.pins[version] = now
+        while now - self.pins[oldest := next(iter(self.pins))] > self.token_lifetime:
+            del self.pins[oldest]
 
     def snapshot(self, resource: Resource, options: ListOptions, now: float) -> Snapshot:
         """Choose the resourceVersion (the rules are those of 1.31 and later)."""

@@ -13,8 +13,9 @@ from aiohttp.web import Application, Request
 
 from proxy.backend import resources
 from proxy.backend.objects import Sizes, Written, populate
-from proxy.backend.server import Backend, Behaviour
+from proxy.backend.server import Backend
 from proxy.backend.store import Store
+from proxy.backend.verbs import Behaviour
 
 RECORDINGS = Path(__file__).parent / "recordings"
 CONTENT = {

@@ -10,7 +10,8 @@ import re
 import pytest
 from yarl import URL
 
-from proxy.backend.server import Backend, Behaviour
+from proxy.backend.server import Backend
+from proxy.backend.verbs import Behaviour
 
 from .cluster import Client, Exchange, client_of, exchanges, recorded_store
 

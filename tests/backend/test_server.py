@@ -10,7 +10,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from proxy.backend.objects import Sizes
-from proxy.backend.server import Behaviour
+from proxy.backend.verbs import Behaviour
 
 from .cluster import Client, Options, client_of, generated_backend
 

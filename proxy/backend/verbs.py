@@ -1,0 +1,175 @@
+"""What is done with a resource: get, list, watch and the writes, each from request to answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, replace
+
+from aiohttp import hdrs, web
+
+from proxy.backend import following, listoptions, negotiation, status, watch, writes
+from proxy.backend.encoding import Printer
+from proxy.backend.listoptions import ListOptions
+from proxy.backend.negotiation import Form
+from proxy.backend.reply import JSON, Reply
+from proxy.backend.requestpath import Target
+from proxy.backend.status import ApiError, PlainError
+from proxy.backend.store import Page, Store
+
+# What a real apiserver takes as the body of a write.
+BODY_LIMIT = 3 << 20
+BODY_TYPES = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+INCLUDE_OBJECT = ("", "None", "Metadata", "Object")
+SERVED_SUBRESOURCES = ("", "status")
+# What the timeout filter writes where nothing has been sent yet: no kind, and not negotiated.
+TIMEOUT_BODY = (
+    '{"metadata":{},"status":"Failure","message":"Timeout: request did not complete within the allotted timeout",'
+    '"reason":"Timeout","details":{},"code":504}\n'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """How the simulated apiserver behaves."""
+
+    streaming: bool = True
+    token: str = ""
+    list_deadline: float = 60.0
+    bookmark_interval: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verbs:
+    """One request for a resource."""
+
+    store: Store
+    behaviour: Behaviour
+    reply: Reply
+    target: Target
+
+    async def serve(self) -> web.StreamResponse:
+        """Pick the verb."""
+        method = self.reply.request.method
+        if method == "HEAD" and not self.target.resource.custom:
+            raise status.method_not_allowed()
+        if method not in {"GET", "HEAD"}:
+            return await self.write(method)
+        if self.target.name and not self.target.watch:
+            return await self.get()
+        options = listoptions.parse(self.reply.query, watch=True if self.target.watch else None)
+        return await (self.watch(options) if options.watch else self.list(options))
+
+    def printer(self, *, tables: bool = True) -> Printer:
+        """Negotiate how objects are printed."""
+        accepted = negotiation.negotiate(self.reply.accept, custom=self.target.resource.custom, tables=tables)
+        include = self.reply.query.get("includeObject", "") if accepted.form is Form.TABLE else ""
+        if include not in INCLUDE_OBJECT:
+            raise status.bad_request(f"unrecognized includeObject value: {include}")
+        return Printer(self.target.resource, accepted, include, time.time())
+
+    def page(self, options: ListOptions) -> Page:
+        """Return what a List selects."""
+        return self.store.list(self.target.resource, self.target.namespace or None, options, time.monotonic())
+
+    async def list(self, options: ListOptions) -> web.StreamResponse:
+        """Answer a List, which is cut off where writing it takes longer than the deadline."""
+        deadline = self.deadline()
+        printer = self.printer()
+        printer.accepted.check(listed=True, go_type=self.target.resource.list_kind)
+        pieces = printer.pages(self.page(options))
+        response = self.reply.response(200)
+        try:
+            async with asyncio.timeout(deadline):
+                return await self.reply.pieces(response, printer.accepted, pieces, streaming=self.behaviour.streaming)
+        except TimeoutError:
+            if not response.prepared:
+                raise PlainError(504, TIMEOUT_BODY) from None
+            if self.reply.request.transport is not None:
+                self.reply.request.transport.abort()
+            return response
+
+    def deadline(self) -> float:
+        """Return the seconds that a List may take: the client may shorten them, never lengthen."""
+        text = self.reply.query.get("timeout")
+        own = self.behaviour.list_deadline
+        return min(own, listoptions.duration(text) or own) if text else own
+
+    async def get(self) -> web.StreamResponse:
+        """Answer a get."""
+        target = self.target
+        printer = self.printer()
+        printer.accepted.check(listed=False, go_type=target.resource.kind)
+        if target.subresource not in SERVED_SUBRESOURCES:
+            raise status.unknown_resource()
+        found = self.store.collections[target.resource].get(target.key)
+        if found is None:
+            raise status.not_found(target.resource.plural, target.resource.group, target.name)
+        body = printer.answer(found.item(), found.version) + b"\n"
+        return await self.reply.document(body, accepted=printer.accepted)
+
+    async def watch(self, options: ListOptions) -> web.StreamResponse:
+        """Answer a watch."""
+        options = watch.with_defaults(options)
+        if self.target.name:
+            options = replace(options, selection=replace(options.selection, name=self.target.name))
+        streaming = self.behaviour.streaming
+        # WatchLists as Tables came with 1.34.
+        printer = self.printer(tables=streaming or not options.is_watch_list)
+        watcher = watch.Watcher(self.store, printer, self.target.namespace, options, streaming=streaming)
+        pace = following.Pace.of(options.timeout_seconds, self.behaviour.bookmark_interval)
+        return await following.follow(self.reply.request, self.reply.response(200), watcher, pace)
+
+    async def write(self, method: str) -> web.StreamResponse:
+        """Answer a create, update, patch or delete."""
+        printer = self.printer()
+        clock = writes.Clock(time.monotonic(), time.time())
+        dry_run = self.reply.query.get("dryRun") == "All"
+        writer = writes.Writer(self.store, self.target, clock, dry_run=dry_run)
+        if method == "DELETE" and not self.target.name:
+            return await self.delete_collection(writer, printer)
+        if method == "DELETE":
+            return await self.reply.document(writer.delete() + b"\n")
+        body = await self.body()
+        code, item = self.change(method, writer, body)
+        document = printer.answer(item, self.store.version) + b"\n"
+        return await self.reply.document(document, code=code, accepted=printer.accepted)
+
+    def change(self, method: str, writer: writes.Writer, body: bytes) -> tuple[int, bytes]:
+        """Create or change an object, and return the answer's code and the object."""
+        placed = bool(self.target.namespace) or not self.target.resource.namespaced
+        match method, bool(self.target.name):
+            case "POST", False if placed:
+                self.check_content_type()
+                return 201, writer.create(body)
+            case "PUT", True:
+                self.check_content_type()
+                return 200, writer.update(body)
+            case "PATCH", True:
+                return 200, writer.patch(self.reply.request.content_type, body)
+            case _:
+                raise status.method_not_allowed()
+
+    async def delete_collection(self, writer: writes.Writer, printer: Printer) -> web.StreamResponse:
+        """Delete what is selected, and answer it as a List."""
+        if "deletecollection" not in self.target.resource.verbs:
+            raise status.method_not_allowed()
+        page = self.page(listoptions.parse(self.reply.query, watch=False))
+        pieces = printer.pages(writer.delete_collection(page))
+        response = self.reply.response(200)
+        return await self.reply.pieces(response, printer.accepted, pieces, streaming=self.behaviour.streaming)
+
+    async def body(self) -> bytes:
+        """Read the request's body up to the limit of writes."""
+        try:
+            return await self.reply.request.read()
+        except web.HTTPRequestEntityTooLarge:
+            message = f"Request entity too large: limit is {BODY_LIMIT}"
+            raise ApiError(413, "RequestEntityTooLarge", message, status.Details()) from None
+
+    def check_content_type(self) -> None:
+        """Refuse what isn't JSON."""
+        request = self.reply.request
+        if request.headers.get(hdrs.CONTENT_TYPE) and request.content_type != JSON:
+            text = "the body of the request was in an unknown format - accepted media types include:"
+            raise writes.unsupported_media(f"{text} {BODY_TYPES}")
