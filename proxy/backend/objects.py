@@ -169,7 +169,7 @@ def populate(sizes: Sizes) -> list[Population]:
     populations = [
         Population(NAMESPACES, namespace_shape(source, namespaces), namespaces, len(namespaces), [""]),
         Population(NODES, node_shape(source), "node", sizes.nodes, [""]),
-        Population(PODS, PodShape(sizes.seed, sizes.pod_size, sizes.nodes), "web", sizes.pods, namespaces),
+        Population(PODS, PodShape(sizes.seed, sizes.pod_size, sizes.pods, sizes.nodes), "web", sizes.pods, namespaces),
         Population(SECRETS, secret_shape(source, sizes), "secret", sizes.secrets, namespaces),
         Population(CONFIG_MAPS, configmap_shape(source, sizes), "config", sizes.configmaps, namespaces),
         Population(WIDGETS, widget_shape(source), "w", sizes.widgets, namespaces),

@@ -73,11 +73,11 @@ def uid_template(source: random.Random) -> str:
 class PodShape:
     """Pods of about a given size, from a pool of variants."""
 
-    def __init__(self, seed: int, size: int, nodes: int) -> None:
-        count = max(MIN_VARIANTS, min(MAX_VARIANTS, POOL_BYTES // max(size, 1)))
+    def __init__(self, seed: int, size: int, count: int, nodes: int) -> None:
+        variants = max(min(MAX_VARIANTS, POOL_BYTES // max(size, 1), count), MIN_VARIANTS)
         self.variants: list[tuple[bytes, bytes, bytes, bytes]] = []
         self.label_maps: list[Mapping[str, str]] = []
-        for number in range(count):
+        for number in range(variants):
             source = random.Random(f"{seed}-pod-{number}")
             pod = podspec.build(source, number, uid_template(source), size, nodes)
             head, middle, between, tail = self.cut(go_bytes(pod.document))
@@ -158,7 +158,7 @@ class DataShape:
         out.append(self.tail)
 
     def labels(self, index: int) -> Mapping[str, str]:
-        """Every fourth object carries another label."""
+        """Return the one label that all of them have."""
         del index
         return podspec.DATA_LABELS
 

@@ -18,7 +18,6 @@ from proxy.backend.status import ApiError, Cause, Details
 from proxy.backend.store import Page, Store, flatten
 
 MERGE_TYPES = ("application/merge-patch+json", "application/strategic-merge-patch+json")
-BODY_TYPES = ("application/json", "")
 SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 SUFFIX_LENGTH = 5
 
