@@ -1,0 +1,42 @@
+"""`kube-restream bench` in miniature, and what it refuses."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def bench(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the benchmark in a directory."""
+    command = [sys.executable, "-m", "proxy", "bench", *arguments]
+    return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False, timeout=50)
+
+
+def test_measures_arms_side_by_side(tmp_path: Path) -> None:
+    """Markdown on standard output, every sample in JSON."""
+    done = bench(tmp_path, "--scale", "0.02", "--rounds", "1", "--arms", "direct,streamed")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("|  | CPU s/GB | x kubectl proxy | MB/s |")
+    assert [line.split("|")[1].strip() for line in lines[2:4]] == ["direct", "streamed"]
+    document = json.loads((tmp_path / "bench-out/bench.json").read_text())
+    assert document["sizes"]["pods"] == 2000
+    assert {"cpu", "cores", "kernel", "python"} <= set(document["machine"])
+    samples = {(sample["arm"], sample["workload"]): sample["values"] for sample in document["samples"]}
+    assert len(samples) == 6
+    assert 0.1 < samples["streamed", "list"]["cpu_seconds_per_gigabyte"] < 100
+    assert 1e-6 < samples["streamed", "get-64"]["cpu_seconds_per_request"] < 0.1
+    assert "cpu_seconds_per_gigabyte" not in samples["direct", "list"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--arms", "nginx"), ("--rounds", "0"), ("--scale", "-1"), ("--scale", "nan"), ("--scale", "inf")]
+)
+def test_refuses_what_makes_no_sense(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """Bad arguments are exit code 2, before anything is started."""
+    done = bench(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert f"argument {arguments[0]}: " in done.stderr
+    assert "Traceback" not in done.stderr
