@@ -60,7 +60,7 @@ class PodStatus(Struct, frozen=True):
     reason: str = ""
     podIP: str = ""  # noqa: N815
     nominatedNodeName: str = ""  # noqa: N815
-    containerStatuses: list[ContainerStatus] = []  # noqa: N815
+    containerStatuses: list[ContainerStatus] | None = None  # noqa: N815
 
 
 class Pod(Struct, frozen=True):
@@ -76,7 +76,7 @@ class Data(Struct, frozen=True):
 
     metadata: Meta
     type: str = ""
-    data: dict[str, Raw] = {}
+    data: dict[str, Raw] | None = None
 
 
 class Phase(Struct, frozen=True):
@@ -118,8 +118,8 @@ class NodeInfo(Struct, frozen=True):
 class NodeStatus(Struct, frozen=True):
     """A Node's status."""
 
-    conditions: list[Condition] = []
-    addresses: list[Address] = []
+    conditions: list[Condition] | None = None
+    addresses: list[Address] | None = None
     nodeInfo: NodeInfo = NodeInfo()  # noqa: N815
 
 
@@ -152,7 +152,7 @@ class AnyObject(Struct, frozen=True):
 def pod_cells(item: bytes, now: float) -> list[Cell]:
     """Return the row of a pod."""
     pod = gojson.decode(item, Pod)
-    statuses = pod.status.containerStatuses
+    statuses = pod.status.containerStatuses or []
     ready = sum(status.ready for status in statuses)
     restarts = sum(status.restartCount for status in statuses)
     return [
@@ -165,7 +165,7 @@ def pod_cells(item: bytes, now: float) -> list[Cell]:
 def pod_status(status: PodStatus) -> str:
     """Return what a pod waits for, if anything, else its phase."""
     text = status.reason or status.phase
-    for container in reversed(status.containerStatuses):
+    for container in reversed(status.containerStatuses or []):
         state = container.state.waiting or container.state.terminated
         text = state.reason if state and state.reason else text
     return text
@@ -174,13 +174,13 @@ def pod_status(status: PodStatus) -> str:
 def secret_cells(item: bytes, now: float) -> list[Cell]:
     """Return the row of a Secret."""
     secret = gojson.decode(item, Data)
-    return [secret.metadata.name, secret.type, len(secret.data), age(secret.metadata, now)]
+    return [secret.metadata.name, secret.type, len(secret.data or {}), age(secret.metadata, now)]
 
 
 def configmap_cells(item: bytes, now: float) -> list[Cell]:
     """Return the row of a ConfigMap."""
     config = gojson.decode(item, Data)
-    return [config.metadata.name, len(config.data), age(config.metadata, now)]
+    return [config.metadata.name, len(config.data or {}), age(config.metadata, now)]
 
 
 def namespace_cells(item: bytes, now: float) -> list[Cell]:
@@ -192,8 +192,8 @@ def namespace_cells(item: bytes, now: float) -> list[Cell]:
 def node_cells(item: bytes, now: float) -> list[Cell]:
     """Return the row of a Node."""
     node = gojson.decode(item, Node)
-    ready = any(condition.type == "Ready" and condition.status == "True" for condition in node.status.conditions)
-    internal = [address.address for address in node.status.addresses if address.type == "InternalIP"]
+    ready = any(condition.type == "Ready" and condition.status == "True" for condition in node.status.conditions or [])
+    internal = [address.address for address in node.status.addresses or [] if address.type == "InternalIP"]
     info = node.status.nodeInfo
     return [
         node.metadata.name, "Ready" if ready else "NotReady", NONE, age(node.metadata, now), info.kubeletVersion,

@@ -35,6 +35,8 @@ async def follow(
 ) -> web.StreamResponse:
     """Stream a watch until its time is over; the stream then ends cleanly, as a real one does."""
     await response.prepare(request)
+    if request.method == "HEAD":
+        return response
     changed = asyncio.Event()
     watcher.store.listeners.add(changed.set)
     try:

@@ -38,18 +38,18 @@ class Watcher:
         self.scope = namespace_scope(namespace or None)
         self.options = options
         self.streaming = streaming
+        self.wanted = parse_version(options.version or "0")
         self.position = store.version
         self.first = True
 
     def start(self) -> Iterator[bytes]:
         """Yield the initial events, and the bookmark that ends them; an error event ends the watch."""
-        wanted = parse_version(self.options.version or "0")
         if self.options.initial_events:
-            if wanted > self.store.version:
-                raise status.version_too_large(wanted, self.store.version)
+            if self.wanted > self.store.version:
+                raise status.version_too_large(self.wanted, self.store.version)
             yield from self.initial()
-        elif wanted:
-            self.position = wanted
+        elif self.wanted:
+            self.position = self.wanted
             self.check()
 
     def initial(self) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from proxy.backend import gojson, manifest, status
+from proxy.backend import cells, gojson, manifest, status
 from proxy.backend.encoding import complete
 from proxy.backend.manifest import Manifest
 from proxy.backend.metadata import Headed, ObjectMeta
@@ -74,9 +74,19 @@ class Writer:
         metadata.uid = str(uuid.uuid4())
         metadata.creationTimestamp = manifest.timestamp(self.clock.wall)
         metadata.generation = 1 if self.resource is PODS or self.resource.custom else 0
-        manifest.prepare(self.resource, new)
+        self.check(new)
         manifest.complete(self.resource, new)
         return self.commit(key, new)
+
+    def check(self, new: Manifest) -> None:
+        """Bring an object into its stored form, and refuse one that couldn't be shown in a Table later."""
+        try:
+            manifest.prepare(self.resource, new)
+            cells.cells(self.resource, manifest.assemble(self.resource, new), self.clock.wall)
+        except msgspec.DecodeError as error:
+            kind, version = self.resource.kind, self.resource.api_version
+            text = f'{kind} in version "{version}" cannot be handled as a {kind}: json: {error}'
+            raise status.bad_request(text) from None
 
     def place(self, metadata: ObjectMeta) -> None:
         """Check and fill in where a new object goes and what it is called."""
@@ -139,7 +149,7 @@ class Writer:
             setattr(metadata, inherited, getattr(old.metadata, inherited))
         if self.target.subresource == "status":
             new = Manifest(old.metadata, old.fields | {"status": new.fields.get("status", msgspec.Raw(b"{}"))})
-        manifest.prepare(self.resource, new)
+        self.check(new)
         if manifest.assemble(self.resource, new) == current.item():
             return current.item()
         return self.commit(self.target.key, new)

@@ -118,6 +118,7 @@ async def test_a_token_is_required_where_one_is_set(headers: dict[str, str], sta
         ("/apis/example.com/v1/namespaces/a/widgets/none", 404, '"details":{"name":"none","group":"example.com"'),
         ("/api/v1/pods?timeout=30", 400, "time: missing unit in duration"),
         ("/api/v1/pods?resourceVersion=x", 400, "invalid resource version"),
+        ("/api/v1/pods?watch=1&resourceVersion=x", 400, "invalid resource version"),
         ("/api/v1/namespaces/a/pods/none/log", 404, "the server could not find the requested resource"),
         ("/api/v1/namespaces/none/pods", 200, '"items":[]'),
     ],
@@ -127,6 +128,15 @@ async def test_missing_things(client: Client, path: str, status: int, text: str)
     code, body = await fetch(client, path)
     assert code == status
     assert text in body.decode()
+
+
+async def test_head_has_no_body_where_it_is_served_at_all(client: Client) -> None:
+    """Custom resources answer HEAD, even of a watch; the connection stays usable."""
+    for path, status in (("widgets", 200), ("widgets?watch=1", 200), ("widgets/x", 404)):
+        async with client.head(f"/apis/example.com/v1/namespaces/a/{path}") as response:
+            assert (response.status, await response.read()) == (status, b"")
+    async with client.head("/api/v1/pods") as response:
+        assert response.status == 405
 
 
 async def test_a_list_is_not_a_partial_object(client: Client) -> None:

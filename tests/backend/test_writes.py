@@ -76,6 +76,8 @@ async def test_names_can_be_generated(client: Client) -> None:
         (PODS, POD | {"kind": "Secret"}, 400, "cannot be handled as a Pod"),
         (PODS, POD | {"metadata": {"name": "x", "namespace": "b"}}, 400, "does not match the namespace"),
         (PODS, POD | {"metadata": {"name": "x", "resourceVersion": "1"}}, 400, "should not be set"),
+        (PODS, POD | {"spec": {"containers": "x"}}, 400, "cannot be handled as a Pod: json: "),
+        (WIDGETS, {"metadata": {"name": "x"}, "spec": []}, 400, "cannot be handled as a Widget: json: "),
         (PODS, [], 400, "the object provided is unrecognized"),
         ("/api/v1/namespaces/none/pods", POD, 404, 'namespaces "none" not found'),
         ("/api/v1/namespaces", {"metadata": {"name": "a"}}, 409, 'namespaces "a" already exists'),
