@@ -46,6 +46,7 @@ class Skeleton:
         self.has_items = False
         self.kind: str | None = None
         self._depth = 0
+        self._ended = False
         self._key: str | None = None
         self._items_key: str | None = None
         self._seen: set[str] = set()  # which of the keys that may hold the items
@@ -69,11 +70,18 @@ class Skeleton:
             raise self._too_large()
 
     def finish(self) -> None:
-        """Declare the end of the input. Raises TruncatedListError where it comes too early."""
+        """Declare the end of the input. Raises TruncatedListError where it comes too early.
+
+        Behind a complete document yajl waits for ever for the end of a token: the line break, which no token can
+        hold, makes it say so (TrailingDataError).
+        """
         try:
+            self._parser.send(b"\n")
             self._parser.close()
         except (IncompleteJSONError, ValueError, ArithmeticError):
             # Whatever yajl calls it (half a literal, escape or character): all before was good.
+            if self._ended:
+                raise _trailing() from None
             raise TruncatedListError("the body ends inside the List") from None
 
     def leave_items(self) -> None:
@@ -118,6 +126,7 @@ class Skeleton:
                 self.kind = str(value)
             case "null" if self._depth == 1 and self._key == self._expected_key():
                 self._claim_items()
+        self._ended = self._depth == 0
 
     def _enter_key(self, key: str) -> None:
         """Take a key of the List itself; the one of the items may come once, whatever its values are."""
@@ -152,7 +161,11 @@ def _translate(message: str) -> RestreamError:
     if message.startswith("b"):  # the repr of bytes, where what it quotes is not UTF-8
         message = message[2:]
     if message.startswith("parse error: trailing garbage"):
-        return TrailingDataError("something follows the List")
+        return _trailing()
     if message.startswith("lexical error: invalid bytes in UTF8 string"):
         return InvalidUTF8Error("a string outside the items is not UTF-8")
     return InvalidJSONError("malformed JSON outside the items")
+
+
+def _trailing() -> TrailingDataError:
+    return TrailingDataError("something follows the List")
