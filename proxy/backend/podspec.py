@@ -14,8 +14,9 @@ import msgspec
 Document = dict[str, object]
 
 CREATED = "2026-01-{day:02d}T{hour:02d}:{minute:02d}:00Z"
-NOTE = 'a<b & "q" \\ é中😀 }]},{"metadata":\u2028'
-NOTE_EVERY = 16  # pods: text outside ASCII is rare in a cluster, and costs a checker of UTF-8 more
+NOTE = 'a<b & "q" \\ }]},{"metadata":\u2028'
+FOREIGN_NOTE = f"é中😀 {NOTE}"
+FOREIGN_EVERY = 16  # pods: text outside ASCII is rare in a cluster, and costs whoever checks UTF-8 more
 DATA_LABELS: Mapping[str, str] = {"app": "data"}
 ENV_BYTES = 130  # what one more variable adds to the JSON, with its managedFields entry
 REASONS = ("ImagePullBackOff", "CrashLoopBackOff")
@@ -67,9 +68,8 @@ def pod(number: int, uid: str, nodes: int, labels: Mapping[str, str], variables:
     """One pod document."""
     time = created(number)
     ready = number % 16 != 15
-    annotations = {"example.com/revision": "@RV@"}
-    if number % NOTE_EVERY == 0:
-        annotations["note"] = NOTE
+    note = NOTE if number % FOREIGN_EVERY else FOREIGN_NOTE
+    annotations = {"example.com/revision": "@RV@", "note": note}
     if filler:
         annotations["text"] = filler
     metadata: Document = {
