@@ -71,8 +71,8 @@ async def _steps(args: argparse.Namespace, screen: Screen, children: Children) -
     )
     reference = await paths.read_reference(backend.url, args.pods)
     screen.say(
-        f"\n{args.lists} concurrent Lists of {args.pods:,} pods, {megabytes(reference.size)} each, "
-        "through a fresh proxy for each path\n"
+        f"\n{args.lists} concurrent Lists of {args.pods:,} pods ({megabytes(reference.size)}), "
+        "a fresh proxy for each path\n"
     )
     results = []
     for mode in MODES:
@@ -136,7 +136,7 @@ async def _show_kubectl(screen: Screen, children: Children, proxy: Server) -> No
 async def _part(args: argparse.Namespace, screen: Screen, children: Children, backend: Server, proxy: Server) -> None:
     """Say how to go on; with --keep, wait for a signal."""
     if not args.keep:
-        screen.say("\nTo try it yourself, keep it running: make demo ARGS=--keep (or kube-restream demo --keep)")
+        screen.say("\nTo try it yourself, keep it running: kube-restream demo --keep")
         return
     screen.say(
         f"\nRunning until Ctrl-C: backend {backend.url}, proxy {proxy.url}, its metrics {proxy.admin}/metrics\n"

@@ -39,6 +39,8 @@ async def _interruptible(work: Coroutine[None, None, int]) -> int:
         task.cancel()
 
     for number in SIGNALS:
+        if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+            continue  # nohup
         loop.add_signal_handler(number, stop, number)
     try:
         return await task
