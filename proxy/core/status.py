@@ -59,7 +59,8 @@ def _json(code: int, message: str) -> bytes:
 
 def _yaml(code: int, message: str) -> bytes:
     reason = f"reason: {REASONS[code]}\n" if code in REASONS else ""
-    text = f"apiVersion: v1\ncode: {code}\nkind: Status\nmessage: {json.dumps(message)}\nmetadata: {{}}\n"
+    quoted = json.dumps(message, ensure_ascii=False).encode("ascii", "backslashreplace").decode()  # no pairs in YAML
+    text = f"apiVersion: v1\ncode: {code}\nkind: Status\nmessage: {quoted}\nmetadata: {{}}\n"
     return (text + reason + "status: Failure\n").encode()
 
 
