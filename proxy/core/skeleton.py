@@ -28,7 +28,7 @@ MAX_DEPTH = 1000
 ITEMS_KEYS = frozenset({"items", "rows"})
 
 DIGITS = b"0123456789"
-LONG_RUN = re.compile(rb"([0-9]{300})[0-9]+")
+LONG_RUN = re.compile(rb"(?<![0-9])([0-9]{300})[0-9]+")
 """ijson 3.6 kills the process where int() refuses a number (over 4,300 digits): it is shown the first 300."""
 
 NOT_SPACE = re.compile(rb"[\v\f]")
