@@ -52,7 +52,8 @@ async def measure(children: Children, screen: Screen, scale: float) -> list[Samp
     samples = []
     for case in planned:
         proxy = await start_proxy(children, backend.url, case.mode)
-        expected = SLOW_RATE * SLOW_SECONDS if case.rate else case.lists * case.pods * POD_SIZE
+        size = case.lists * case.pods * POD_SIZE
+        expected = min(size, case.rate * SLOW_SECONDS) if case.rate else size
         with screen.bar(f"{case.mode}, {case.title}", expected) as bar:
             samples.append(Sample(case.mode, case.title, 1, await _run(proxy, case, bar)))
         children.stop(proxy.child)

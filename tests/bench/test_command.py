@@ -31,6 +31,17 @@ def test_measures_arms_side_by_side(tmp_path: Path) -> None:
     assert "cpu_seconds_per_gigabyte" not in samples["direct", "list"]
 
 
+def test_measures_the_memory_of_large_lists(tmp_path: Path) -> None:
+    """One row for each case, with what the proxy needed above idle."""
+    done = bench(tmp_path, "--gigabyte", "--scale", "0.001")
+    assert done.returncode == 0, done.stderr
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines()[2:6]]
+    assert [row[0].partition(",")[0] for row in rows] == ["streamed", "streamed", "streamed", "buffered"]
+    assert [row[3] for row in rows] == ["400", "4,000", "400", "100"]
+    assert all(row[-1].endswith("iB") for row in rows)
+    assert (tmp_path / "bench-out/gigabyte.json").exists()
+
+
 @pytest.mark.parametrize(
     "arguments", [("--arms", "nginx"), ("--rounds", "0"), ("--scale", "-1"), ("--scale", "nan"), ("--scale", "inf")]
 )
