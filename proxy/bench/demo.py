@@ -136,7 +136,10 @@ async def _show_kubectl(screen: Screen, children: Children, proxy: Server) -> No
 async def _part(args: argparse.Namespace, screen: Screen, children: Children, backend: Server, proxy: Server) -> None:
     """Say how to go on; with --keep, wait for a signal."""
     if not args.keep:
-        screen.say("\nTo try it yourself, keep it running: kube-restream demo --keep")
+        screen.say(
+            "\nTo try it yourself, keep both running with kube-restream demo --keep, then:\n"
+            "    kubectl --server http://127.0.0.1:PORT get pods"
+        )
         return
     screen.say(
         f"\nRunning until Ctrl-C: backend {backend.url}, proxy {proxy.url}, its metrics {proxy.admin}/metrics\n"
