@@ -7,7 +7,7 @@ import pytest
 
 from proxy.core.events import Event, Items, Skeleton
 from proxy.core.joiner import join
-from proxy.core.splitter import HEAD_HOLD_BYTES, Splitter
+from proxy.core.splitter import BATCH_BYTES, HEAD_HOLD_BYTES, Splitter
 from tests.core.feeding import CHUNK_BYTES, MAX_ITEM_BYTES, cut, split
 from tests.core.recorded import json_bodies
 
@@ -228,6 +228,21 @@ def test_one_window_is_held(sizes: list[int], size: int) -> None:
     for chunk in cut(body, step):
         splitter.feed(chunk)
         assert splitter.held <= 2 * largest + len(chunk) + 64
+    splitter.finish()
+    assert splitter.items == len(items)
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000, 64 << 10])
+@pytest.mark.parametrize("alike", [0, 2, 50])
+def test_items_unlike_each_other_wait_for_a_batch_at_most(alike: int, size: int) -> None:
+    """Where items begin in many ways, or are spaced in many ways, no more than a batch is held on top."""
+    items = [b'{"metadata":{"name":"a"},"data":"%b"}' % (b"x" * 2000)] * alike
+    items += [b'{"k%d":"%b"}' % (number, b"x" * 2000) for number in range(300)]
+    body = b'{"items":[' + b"".join(b"," * (at > 0) + b" " * (at % 3) + item for at, item in enumerate(items)) + b"]}"
+    splitter = Splitter(MAX_ITEM_BYTES)
+    for chunk in cut(body, size):
+        splitter.feed(chunk)
+        assert splitter.held <= 2 * 2050 + len(chunk) + BATCH_BYTES
     splitter.finish()
     assert splitter.items == len(items)
 
