@@ -42,6 +42,7 @@ BEGINNING_BYTES = 32
 """How much of an item's beginning serves as the guess."""
 
 SPACE = b" \t\n\r"
+PAUSES = b"}], \t\n\r"
 SPACES = re.compile(rb"[ \t\n\r]*")
 LEAD = re.compile(rb"[ \t\n\r]*,[ \t\n\r]*")
 ERROR_POSITION = re.compile(r"\(byte (\d+)\)$")
@@ -219,11 +220,17 @@ class Splitter:
         return list(map(len, items))
 
     def _worth_a_look(self) -> bool:
-        """Whether an item may have ended: the window has doubled since the last try, and a bracket has closed."""
+        """Whether an item may have ended: the window has doubled since the last try, and a bracket has closed.
+
+        Where marks are to be had, the next item's beginning will tell; but not when the window ends like an item does,
+        as then the upstream may have paused there, and nothing that is complete should wait.
+        """
         window, size = self._window, len(self._window) - self._at
         if size > self._max_item_bytes:
             return True
         if size < self._next_look:
+            return False
+        if self._mark is not None and self._distrust <= 0 and size < BATCH_BYTES and window[-1] not in PAUSES:
             return False
         looked, self._looked = max(self._looked, self._at), len(window)
         return window.find(b"}", looked) >= 0 or window.find(b"]", looked) >= 0
