@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Self, cast
 
-PATIENCE = 30.0
+PATIENCE = 20.0
 """How long anything may take before a test gives up; never a measure of speed."""
 
 Lines = list[tuple[bytes, bytes]]
@@ -138,6 +138,11 @@ class Wire(asyncio.Protocol):
     def unread(self) -> bytes:
         """What has come and was not taken by a `read_`."""
         return bytes(self._received[self._at :])
+
+    @property
+    def seen(self) -> bytes:
+        """Everything of the last megabyte that has come, read or not."""
+        return bytes(self._received)
 
     async def read_until(self, end: bytes) -> bytes:
         """Return everything up to and including `end`."""

@@ -1,4 +1,4 @@
-"""Which event loops a module's tests run on: asyncio's own, and with ``LOOPS`` also uvloop's, which serves in production."""
+"""Which loops a module runs on: asyncio's own, and with ``LOOPS`` also uvloop's, which serves in production."""
 
 import asyncio
 from collections.abc import Callable, Mapping

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.apiserver import Apiserver, Exchange, Lines, chunk, cut, response
+from tests.fakes.apiserver import Apiserver, Exchange, chunk, cut, response
 from tests.fakes.running import Running, running
-from tests.fakes.wire import Answer, request
+from tests.fakes.wire import Answer, Lines, request
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 FRAMING = (b"content-length", b"transfer-encoding", b"connection")
