@@ -6,7 +6,6 @@ answered 2xx for them, so that invented paths add no series.
 
 import platform
 import resource
-from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -219,13 +218,12 @@ class ItemSizes(Collector):
         """Count the items of a batch by their `sizes` in bytes."""
         counts = self._counts.setdefault(mode, [0] * (len(ITEM_SIZES) + 1))
         self._sums[mode] = self._sums.get(mode, 0) + sum(sizes)
-        ordered = sorted(sizes)
-        below = 0
-        while below < len(ordered):
-            bucket = _bucket(ordered[below])
-            upto = bisect_right(ordered, ITEM_SIZES[bucket], below) if bucket < len(ITEM_SIZES) else len(ordered)
-            counts[bucket] += upto - below
-            below = upto
+        first, last = _bucket(min(sizes)), _bucket(max(sizes))
+        if first == last:  # the items of a List are alike
+            counts[first] += len(sizes)
+            return
+        for size in sizes:
+            counts[_bucket(size)] += 1
 
     def collect(self) -> Iterator[Metric]:
         """Yield the histogram, as prometheus-client asks for it."""

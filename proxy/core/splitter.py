@@ -35,12 +35,16 @@ from proxy.core.skeleton import Skeleton
 BATCH_BYTES = 256 << 10
 """What is proved at once. 64 KiB batches cost 4 % more, 1 MiB no less."""
 
+BLOCK_BYTES = 8 << 10
+"""What is checked for UTF-8 at once, where it is not known to be ASCII."""
+
 HEAD_HOLD_BYTES = 64 << 10
 """How much of a body without an array of items is held back, so that it can still be called something else."""
 
 BEGINNING_BYTES = 32
 """How much of an item's beginning serves as the guess."""
 
+EMPTY = bytearray()
 SPACE = b" \t\n\r"
 PAUSES = b"}], \t\n\r"
 SPACES = re.compile(rb"[ \t\n\r]*")
@@ -81,6 +85,7 @@ class Splitter:
         self._searched = 0  # no mark begins before
         self._looked = 0  # no closing bracket stands between here and where an item was last looked for
         self._next_look = 1  # window size from which the exact way may be tried
+        self._largest = 0  # size of the largest item so far
         self._distrust = 0  # bytes to cut exactly before the next guess
 
     @property
@@ -97,15 +102,21 @@ class Splitter:
         """Take the next bytes of the body, in one or more pieces, and return what can be told now."""
         events: list[Event] = []
         known = len(self._window)
-        for piece in pieces:
-            self._window += piece
-            self._ascii = self._ascii and piece.isascii()
+        self._take(pieces)
         if not self._skeleton.in_items:
             self._read_skeleton(known, events)
         if self._skeleton.in_items:
             self._cut(events, at_end=False)
         self._move_window()
         return events
+
+    def _take(self, pieces: tuple[bytes, ...]) -> None:
+        if len(self._window) < BATCH_BYTES:
+            self._window = EMPTY.join((self._window, *pieces))  # one allocation of the right size
+        else:
+            for piece in pieces:
+                self._window += piece  # a large item: grows in steps of an eighth
+        self._ascii = self._ascii and all(map(bytes.isascii, pieces))
 
     def finish(self) -> list[Event]:
         """Take the end of the body and return the rest; nothing when asked again.
@@ -204,20 +215,12 @@ class Splitter:
         before, behind = window[start - 1], window[end]
         window[start - 1], window[end] = b"[]"
         try:
-            return self._sizes(memoryview(window)[start - 1 : end + 1])
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            sizes = list(map(len, many_values.decode(memoryview(window)[start - 1 : end + 1])))
+        except (msgspec.DecodeError, RecursionError):
             return None
         finally:
             window[start - 1], window[end] = before, behind
-
-    def _sizes(self, array: memoryview) -> list[int]:
-        """Return the sizes of the items of a whole array. Raises what msgspec does, or UnicodeDecodeError."""
-        items = many_values.decode(array)
-        if not self._ascii:
-            for item in map(bytes, items):  # one by one: even where one is not ASCII most are, at a fifth of the cost
-                if not item.isascii():
-                    item.decode()
-        return list(map(len, items))
+        return sizes if self._is_utf8(start, end) else None
 
     def _worth_a_look(self) -> bool:
         """Whether an item may have ended: the window has doubled since the last try, and a bracket has closed.
@@ -230,7 +233,7 @@ class Splitter:
             return True
         if size < self._next_look:
             return False
-        if self._mark is not None and self._distrust <= 0 and size < BATCH_BYTES and window[-1] not in PAUSES:
+        if self._mark is not None and self._distrust <= 0 and size < 2 * self._largest and window[-1] not in PAUSES:
             return False
         looked, self._looked = max(self._looked, self._at), len(window)
         return window.find(b"}", looked) >= 0 or window.find(b"]", looked) >= 0
@@ -296,17 +299,24 @@ class Splitter:
         return None
 
     def _is_utf8(self, start: int, end: int) -> bool:
-        if self._ascii:
-            return True
-        try:
-            with memoryview(self._window) as view, view[start:end] as items:
-                str(items, "utf-8")
-        except UnicodeDecodeError:
-            return False
+        """Check window[start:end] block by block: most are ASCII even where one is not, and that is cheap to see."""
+        window = self._window
+        while start < end and not self._ascii:
+            stop = min(start + BLOCK_BYTES, end)
+            while stop < end and window[stop] >= 0x80:  # not inside a character
+                stop += 1
+            block = window[start:stop]
+            try:
+                if not block.isascii():
+                    block.decode()
+            except UnicodeDecodeError:
+                return False
+            start = stop
         return True
 
     def _tell_items(self, events: list[Event], start: int, end: int, sizes: list[int]) -> None:
-        if max(sizes) > self._max_item_bytes:
+        self._largest = max(self._largest, *sizes)
+        if self._largest > self._max_item_bytes:
             raise ItemTooLargeError(f"an item is over {self._max_item_bytes} bytes")
         self.items += len(sizes)
         events.append(Items(bytes(self._window[self._at : start]), memoryview(self._window)[start:end], sizes))
