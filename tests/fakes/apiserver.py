@@ -132,7 +132,7 @@ class Apiserver:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for wire in self.connections:
-            if not wire.is_lost:
+            if wire.is_made and not wire.is_lost:  # a failed TLS handshake makes none
                 wire.reset()
                 await wire.until(lambda wire=wire: wire.is_lost)  # type: ignore[misc]  # mypy cannot type the default
         assert not self.problems, self.problems

@@ -64,6 +64,18 @@ class Wire(asyncio.Protocol):
     # --- waiting ----------------------------------------------------------------------------------------------------
 
     @property
+    def is_made(self) -> bool:
+        """Whether there was a connection at all."""
+        return self._transport is not None
+
+    @property
+    def peer_name(self) -> str:
+        """Return the common name in the other side's certificate, empty without one."""
+        certificate = self._transport.get_extra_info("peercert") if self._transport is not None else None
+        subject = dict(pair for group in (certificate or {}).get("subject", ()) for pair in group)
+        return str(subject.get("commonName", ""))
+
+    @property
     def has_ended(self) -> bool:
         """Whether nothing more will come."""
         return self.has_eof or self.is_lost
