@@ -33,7 +33,7 @@ class AccessLog:
         started, first_byte = progress.started, progress.first_byte
         line = {
             "method": method,
-            "path": path,
+            "path": _printable(path),
             "query": _public(query),
             "mode": progress.mode,
             "reason": progress.reason,
@@ -58,4 +58,9 @@ def _public(query: str) -> dict[str, str]:
     if not query:
         return {}
     options = parse_query(query)
-    return {key: options[key] for key in LOGGED_PARAMETERS if key in options}
+    return {key: _printable(options[key]) for key in LOGGED_PARAMETERS if key in options}
+
+
+def _printable(text: str) -> str:
+    """Write what is not UTF-8 (kept as surrogates) as escapes, as JSON has no way to say it."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -206,18 +206,17 @@ class Connection(asyncio.Protocol):
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:  # noqa: D102
-        if (
-            self._in_head
-        ):  # not a trailer, which could smuggle a credential past the rules
+        if self._in_head:  # not a trailer, which could smuggle a credential past the rules
             self._lines.append((name, value))
 
     def on_headers_complete(self) -> None:  # noqa: D102
         parser, lines = self._parser, self._lines
         self._in_head, self._head_size = False, 0
-        is_http10 = parser.get_http_version() == "1.0"
-        if not is_http10 and len(values(lines, b"host")) != 1:
-            self._refuse(400, "exactly one Host is required")
+        version = parser.get_http_version()
+        if problem := _find_problem(version, lines):
+            self._refuse(400, problem)
             return
+        is_http10 = version == "1.0"
         is_chunked = bool(first(lines, b"transfer-encoding"))
         has_body = is_chunked or first(lines, b"content-length") not in ("", "0")
         body = BodyStream(self._limits.read_buffer_bytes, self._pause, self._resume) if has_body else None
@@ -329,6 +328,14 @@ class Connection(asyncio.Protocol):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         self._transport.abort()
 
+    def drop(self) -> "asyncio.Task[None] | None":
+        """Cancel the request under way, whose handler aborts its answer, or close; return what is to be awaited."""
+        if self._task is None:
+            self._close()
+        else:
+            self._task.cancel()
+        return self._task
+
     def close_if_idle(self) -> None:
         """Close now where no request is under way."""
         if self.is_idle:
@@ -380,6 +387,21 @@ class Connection(asyncio.Protocol):
             self._close()
 
 
+def _find_problem(version: str, lines: Lines) -> str:
+    """Return what is wrong with a head that llhttp lets pass, nothing if all is well.
+
+    Where two parsers could read the framing differently, requests can be smuggled (RFC 9112, section 11.2).
+    """
+    if version not in ("1.0", "1.1"):
+        return "HTTP/1.1 is spoken here"
+    if version == "1.1" and len(values(lines, b"host")) != 1:
+        return "exactly one Host is required"
+    codings = values(lines, b"transfer-encoding")
+    if codings and (version == "1.0" or [coding.strip().lower() for coding in codings] != ["chunked"]):
+        return "chunked is the only transfer coding, and not of HTTP/1.0"
+    return ""
+
+
 class Listener:
     """Accepts connections and hands their requests to `handler`."""
 
@@ -408,5 +430,5 @@ class Listener:
         while self.connections and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 (once in a life)
             await asyncio.sleep(0.05)
         self.is_dropping = True
-        for connection in list(self.connections):
-            connection.abort()
+        tasks = [task for connection in list(self.connections) if (task := connection.drop())]
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -5,6 +5,7 @@ nothing that can be mistaken for a complete List ever ends cleanly.
 """
 
 import asyncio
+import re
 from time import monotonic
 from typing import assert_never, cast
 from urllib.parse import urlsplit
@@ -23,6 +24,8 @@ from proxy.relay import Relay, Source
 from proxy.settings import Settings, is_loopback
 from proxy.upstream import Request as UpstreamRequest
 from proxy.upstream import Response, Upstream
+
+AUTHORITY = re.compile(rb"^[^:/?]+://[^/?]*")
 
 
 class Handler:
@@ -198,11 +201,10 @@ def _origin_form(target: bytes) -> bytes:
 
     The authority that a client names is ignored, as a gateway has one upstream.
     """
-    if target.startswith(b"/") or b"://" not in target:
+    if not AUTHORITY.match(target):
         return target
-    rest = target.partition(b"://")[2]
-    slash = rest.find(b"/")
-    return rest[slash:] if slash >= 0 else b"/"
+    rest = AUTHORITY.sub(b"", target)
+    return rest if rest.startswith(b"/") else b"/" + rest
 
 
 def _check_host(request: Request) -> None:

@@ -30,6 +30,11 @@ class BodyStream:
         """Whether `read` would answer without waiting."""
         return bool(self._pieces) or self.ended or self._error is not None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the message has ended and all of it has been read."""
+        return self.ended and not self._pieces
+
     def push(self, data: bytes) -> None:
         """Take bytes from the parser."""
         self._pieces.append(data)
@@ -74,7 +79,8 @@ class BodyStream:
         try:
             await waiter
         finally:
-            self._waiter = None
+            if self._waiter is waiter:
+                self._waiter = None
             if timer:
                 timer.cancel()
 

@@ -5,6 +5,7 @@ answered 2xx for them, so that invented paths add no series.
 """
 
 import platform
+import re
 import resource
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -31,6 +32,9 @@ ITEM_SIZES = tuple(256 << power for power in range(17))
 
 MAX_RESOURCES = 500
 """Distinct (group, resource) pairs that become labels; large clusters have some 300 with their CRDs."""
+
+NAME = re.compile(r"[a-z0-9.-]{1,253}")
+"""What groups and resources are made of (RFC 1123); an upstream that answers 2xx for anything else makes no labels."""
 
 OTHER = ("other", "other")
 VERBS = frozenset(
@@ -169,7 +173,7 @@ class Metrics:
             return
         key = (info.group, info.resource)
         if key not in self._resources:
-            if len(self._resources) >= MAX_RESOURCES:
+            if len(self._resources) >= MAX_RESOURCES or not NAME.fullmatch(info.group + info.resource):
                 return
             self._resources.add(key)
         progress.labels = key

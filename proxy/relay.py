@@ -46,7 +46,7 @@ class Relay:
         """Read until it is known whether the body is a List, or too long to be held; return the first events."""
         self._progress.held = lambda: self._source.body.size + splitter.held
         while pieces := await self._source.read():
-            if events := splitter.feed(*pieces):
+            if events := self._cut(splitter, pieces):
                 return events
         return splitter.finish()
 
@@ -62,7 +62,7 @@ class Relay:
             pieces = await self._source.read()
             if not pieces:
                 break
-            events = splitter.feed(*pieces)
+            events = self._cut(splitter, pieces)
         await self._write_events(splitter.finish())
 
     async def buffered(self, splitter: Splitter, events: list[Event]) -> bytearray:
@@ -74,13 +74,23 @@ class Relay:
             pieces = await self._source.read()
             if not pieces:
                 break
-            events = splitter.feed(*pieces)
+            events = self._cut(splitter, pieces)
         self._hold(whole, splitter.finish())
         return whole
 
     async def write_whole(self, whole: bytearray) -> None:
         """Send a held body with one write."""
         await self._write([memoryview(whole)])
+
+    def _cut(self, splitter: Splitter, pieces: list[bytes]) -> list[Event]:
+        """Cut what has arrived; the end, where it has too, is judged before the last byte can leave.
+
+        With a Content-Length that byte completes the response: there would be no chance to abort it.
+        """
+        events = splitter.feed(*pieces)
+        if self._source.body.is_over:
+            events += splitter.finish()
+        return events
 
     async def _write(self, pieces: Sequence[Piece]) -> None:
         progress, answer = self._progress, self._answer

@@ -93,7 +93,7 @@ class Connection(asyncio.BufferedProtocol):
         self._body: BodyStream | None = None
         self._left: int | None = None  # of a body framed by Content-Length, which needs no parser
         self._until_close = False
-        self._is_reusable = False
+        self._is_answered = self._is_reusable = False
         self._method = ""
         self._reason = b""
         self._lines: Lines = []
@@ -112,7 +112,8 @@ class Connection(asyncio.BufferedProtocol):
             raise UpstreamClosedError("the upstream closed the connection")
         self._parser = httptools.HttpResponseParser(self)
         self._method, self._reason, self._lines, self._head_size = method, b"", [], 0
-        self._left, self._until_close, self._is_reusable = None, False, False
+        self._left, self._until_close = None, False
+        self._is_answered = self._is_reusable = False
         self._head = self._loop.create_future()
         self._transport.write(head)
         timer = self._loop.call_later(timeout, self._expire) if timeout else None
@@ -234,7 +235,12 @@ class Connection(asyncio.BufferedProtocol):
                 self._end_body()
 
     def on_message_begin(self) -> None:
-        """Forget an interim response: 1xx other than 101 tell nothing that can be passed on."""
+        """Forget an interim response: 1xx other than 101 tell nothing that can be passed on.
+
+        What begins behind the final one is nothing that was asked for.
+        """
+        if self._is_answered:
+            self._is_reusable = False
         self._reason, self._lines = b"", []
 
     def on_status(self, reason: bytes) -> None:  # noqa: D102
@@ -277,6 +283,7 @@ class Connection(asyncio.BufferedProtocol):
     def _end_body(self) -> None:
         body, self._body = self._body, None
         self._parser = None
+        self._is_answered = True
         if body is not None:
             body.end()
 
@@ -338,7 +345,7 @@ class Upstream:
         """Take a response back: its connection carries the next request if it is complete, else it is closed."""
         connection = response.connection
         self._busy.discard(connection)
-        if connection.is_reusable and len(self._idle) < MAX_IDLE:
+        if response.body.is_over and connection.is_reusable and len(self._idle) < MAX_IDLE:
             connection.idle_since = asyncio.get_running_loop().time()
             self._idle.append(connection)
         else:

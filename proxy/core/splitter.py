@@ -46,6 +46,7 @@ BEGINNING_BYTES = 32
 
 EMPTY = bytearray()
 SPACE = b" \t\n\r"
+OPENERS = b'{["'
 PAUSES = b"}], \t\n\r"
 SPACES = re.compile(rb"[ \t\n\r]*")
 LEAD = re.compile(rb"[ \t\n\r]*,[ \t\n\r]*")
@@ -278,7 +279,9 @@ class Splitter:
             raise NestingError("an item is nested too deeply") from None
         except msgspec.DecodeError as error:
             return self._judge(str(error), start)
-        return None  # complete or not: only what follows can tell (123 may become 1234)
+        if self._window[start] in OPENERS:
+            return len(self._window.rstrip(SPACE))
+        return None  # only what follows can tell (123 may become 1234)
 
     def _judge(self, message: str, start: int) -> int | None:
         """Read from msgspec's message where the value ended, or whether it is broken or only unfinished."""
