@@ -5,7 +5,7 @@ from typing import BinaryIO
 import msgspec
 
 from proxy.core.request import parse_query
-from proxy.metrics import Progress
+from proxy.progress import Progress
 
 LOGGED_PARAMETERS = (
     "labelSelector",

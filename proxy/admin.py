@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from proxy.core.errors import RestreamError
 from proxy.identity import Identity
 from proxy.metrics import Metrics
-from proxy.upstream import Request, Upstream
+from proxy.upstream.pool import Request, Upstream
 
 PROBE_SECONDS = 3.0
 PROBE_TARGET = b"/version"

@@ -9,11 +9,11 @@ from contextlib import suppress
 from proxy import identity, process
 from proxy.accesslog import AccessLog
 from proxy.admin import Admin
-from proxy.downstream import Listener
+from proxy.downstream.listener import Listener
 from proxy.handler import Handler
 from proxy.metrics import Metrics
 from proxy.settings import Settings, SettingsError, split_address
-from proxy.upstream import Upstream
+from proxy.upstream.pool import Upstream
 
 
 class Proxy:

@@ -17,13 +17,15 @@ from proxy.core.headers import Lines, first, values
 from proxy.core.planning import BY_MODE, Buffered, ListMode, Plan, Raw, Streamed
 from proxy.core.request import classify
 from proxy.core.splitter import Splitter
-from proxy.downstream import Request
+from proxy.downstream.answer import Request
 from proxy.identity import Identity
-from proxy.metrics import Metrics, Progress
+from proxy.metrics import Metrics
+from proxy.progress import Progress
 from proxy.relay import Relay, Source
 from proxy.settings import Settings, is_loopback
-from proxy.upstream import Request as UpstreamRequest
-from proxy.upstream import Response, Upstream
+from proxy.upstream.connection import Response
+from proxy.upstream.pool import Request as UpstreamRequest
+from proxy.upstream.pool import Upstream
 
 AUTHORITY = re.compile(rb"^[^:/?]+://[^/?]*")
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from proxy.core.headers import Lines
 
 Piece = bytes | memoryview
+NO_BODY_STATUSES = frozenset({204, 304})
 
 
 class BodyStream:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from proxy.settings import Settings, SettingsError, UpstreamTLS
-from proxy.upstream import Address
+from proxy.upstream.pool import Address
 
 UNSUPPORTED_USERS = ("exec", "auth-provider")
 

@@ -7,8 +7,7 @@ answered 2xx for them, so that invented paths add no series.
 import platform
 import re
 import resource
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
@@ -20,8 +19,8 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from proxy import __version__
-from proxy.core.planning import MODES, Mode
-from proxy.core.request import RequestInfo
+from proxy.core.planning import MODES
+from proxy.progress import Progress
 
 DURATIONS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 SIZES = tuple(float(1000 * 4**power) for power in range(12))
@@ -36,40 +35,9 @@ MAX_RESOURCES = 500
 NAME = re.compile(r"[a-z0-9.-]{1,253}")
 """What groups and resources are made of (RFC 1123); an upstream that answers 2xx for anything else makes no labels."""
 
-OTHER = ("other", "other")
 VERBS = frozenset(
     {"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "proxy", "head", "options"}
 )
-
-
-@dataclass(slots=True)
-class Progress:
-    """One request under way: the handler and the relay write it, a scrape may read it at any time.
-
-    `held` tells how many bytes the proxy holds for the request now. Times are those of `time.monotonic`: uvloop's own
-    clock ticks in milliseconds.
-    """
-
-    info: RequestInfo
-    started: float
-    mode: Mode = "raw"
-    reason: str = ""
-    held: Callable[[], int] = int
-    code: int = 0
-    items: int = 0
-    bytes_sent: int = 0
-    peak_held: int = 0
-    upstream_first_byte: float | None = None
-    first_byte: float | None = None
-    stalled_seconds: float = 0.0
-    abort_reason: str = ""
-    audit_id: str = ""
-    labels: tuple[str, str] = OTHER
-    count_items: Callable[[float], None] | None = field(default=None, repr=False)
-
-    def note_held(self) -> None:
-        """Take a look at what is held, for the peak."""
-        self.peak_held = max(self.peak_held, self.held())
 
 
 class Metrics:

@@ -7,9 +7,10 @@ from proxy.core.errors import UpstreamTimeoutError
 from proxy.core.events import Event, Items
 from proxy.core.joiner import join
 from proxy.core.splitter import Splitter
-from proxy.downstream import Answer
+from proxy.downstream.answer import Answer
 from proxy.http1 import BodyStream, Piece
-from proxy.metrics import Metrics, Progress
+from proxy.metrics import Metrics
+from proxy.progress import Progress
 
 
 class Source:

@@ -19,24 +19,19 @@ only when the window has doubled, and after a failed guess as many bytes are cut
 import re
 from typing import cast
 
-import msgspec
-
 from proxy.core.errors import (
     InvalidJSONError,
     InvalidUTF8Error,
     ItemTooLargeError,
-    NestingError,
     TruncatedListError,
 )
 from proxy.core.events import Event, Items
 from proxy.core.events import Skeleton as SkeletonBytes
 from proxy.core.skeleton import Skeleton
+from proxy.core.values import find_end, is_utf8, prove_items
 
 BATCH_BYTES = 256 << 10
 """What is proved at once. 64 KiB batches cost 4 % more, 1 MiB no less."""
-
-BLOCK_BYTES = 8 << 10
-"""What is checked for UTF-8 at once, where it is not known to be ASCII."""
 
 HEAD_HOLD_BYTES = 64 << 10
 """How much of a body without an array of items is held back, so that it can still be called something else."""
@@ -46,28 +41,17 @@ BEGINNING_BYTES = 32
 
 EMPTY = bytearray()
 SPACE = b" \t\n\r"
-OPENERS = b'{["'
 PAUSES = b"}], \t\n\r"
 SPACES = re.compile(rb"[ \t\n\r]*")
 LEAD = re.compile(rb"[ \t\n\r]*,[ \t\n\r]*")
-ERROR_POSITION = re.compile(r"\(byte (\d+)\)$")
-ESCAPES = re.compile(
-    rb"""\\(?: u[dD][89abAB].. (?: \\u[dD][c-fC-F].. | (?:\\(?:u(?:[dD](?:[c-fC-F].?)?)?)?)?\Z )  # a pair, or its start
-             | u([dD][89a-fA-F]..)
-             | . )""",
-    re.DOTALL | re.VERBOSE,
-)
-"""Every escape of a string in turn; group 1 is set for half a surrogate pair, unless the rest may still come."""
-
-one_value = msgspec.json.Decoder(msgspec.Raw)
-many_values = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class Splitter:
     """Feed it a body in any chunks; it answers with `proxy.core.events`.
 
     `max_item_bytes` bounds one item and one value of the skeleton. At most twice the largest item plus what was
-    fed last is held. `feed` and `finish` raise `proxy.core.errors.ListError`s; after one the splitter is dead.
+    fed last is held (of items that are neither objects nor arrays, which no Kubernetes List has, up to
+    `max_item_bytes`). `feed` and `finish` raise `proxy.core.errors.ListError`s; after one the splitter is dead.
 
     The window is what was fed and not told of yet. Events hand out views of it, so it is never changed in place
     once something was cut from it: what is left moves to a new one.
@@ -186,8 +170,8 @@ class Splitter:
         lead = LEAD.match(self._window, self._at)
         if end < 0 or lead is None or (start := lead.end()) >= end:
             return False
-        sizes = self._prove(start, end)
-        if sizes is None:
+        sizes = prove_items(self._window, start, end)
+        if sizes is None or not (self._ascii or is_utf8(self._window, start, end)):
             # A wrong guess, or a broken item: the exact way finds out, and tells which.
             self._distrust = end - self._at
             return False
@@ -206,22 +190,6 @@ class Splitter:
         if end < 0:
             self._searched = max(behind, len(window) - len(mark) + 1)
         return end
-
-    def _prove(self, start: int, end: int) -> list[int] | None:
-        """Return the sizes of the items in window[start:end], None where that is not a sequence of items.
-
-        The separators around them make room for the brackets of an array, so that nothing is copied.
-        """
-        window = self._window
-        before, behind = window[start - 1], window[end]
-        window[start - 1], window[end] = b"[]"
-        try:
-            sizes = list(map(len, many_values.decode(memoryview(window)[start - 1 : end + 1])))
-        except (msgspec.DecodeError, RecursionError):
-            return None
-        finally:
-            window[start - 1], window[end] = before, behind
-        return sizes if self._is_utf8(start, end) else None
 
     def _worth_a_look(self) -> bool:
         """Whether an item may have ended: the window has doubled since the last try, and a bracket has closed.
@@ -248,12 +216,12 @@ class Splitter:
             self._skeleton.leave_items()
             self._read_skeleton(self._at, events)
             return True
-        end = self._find_end(start)
+        end = find_end(self._window, start)
         if end is None:
             if len(self._window) - start > self._max_item_bytes:
                 raise ItemTooLargeError(f"an item is over {self._max_item_bytes} bytes")
             return False
-        if not self._is_utf8(start, end):
+        if not (self._ascii or is_utf8(self._window, start, end)):
             raise InvalidUTF8Error("an item is not UTF-8")
         self._learn(start, end)
         self._distrust -= end - self._at
@@ -269,53 +237,6 @@ class Splitter:
             if self.items and lead.end() < len(window) and window[lead.end()] != ord("]"):
                 raise InvalidJSONError("expected ',' or ']' after an item")
         return lead.end() if lead.end() < len(window) else None
-
-    def _find_end(self, start: int) -> int | None:
-        """Return where the item at `start` ends, None where bytes are missing."""
-        try:
-            with memoryview(self._window) as view, view[start:] as rest:
-                one_value.decode(rest)
-        except RecursionError:
-            raise NestingError("an item is nested too deeply") from None
-        except msgspec.DecodeError as error:
-            return self._judge(str(error), start)
-        if self._window[start] in OPENERS:
-            return len(self._window.rstrip(SPACE))
-        return None  # only what follows can tell (123 may become 1234)
-
-    def _judge(self, message: str, start: int) -> int | None:
-        """Read from msgspec's message where the value ended, or whether it is broken or only unfinished."""
-        position = ERROR_POSITION.search(message)
-        if position is None:
-            # "Input data was truncated", which msgspec also says of a lone surrogate escape.
-            if _has_lone_surrogate(self._window, start):
-                raise InvalidJSONError("an item has a lone surrogate escape")
-            return None
-        at = start + int(position[1]) - 1
-        if "trailing characters" in message:
-            while self._window[at - 1] in SPACE:
-                at -= 1
-            return at
-        # An error behind the last byte (1. or -) is one only because of the cut.
-        if start + int(position[1]) < len(self._window):
-            raise InvalidJSONError("an item is malformed JSON")
-        return None
-
-    def _is_utf8(self, start: int, end: int) -> bool:
-        """Check window[start:end] block by block: most are ASCII even where one is not, and that is cheap to see."""
-        window = self._window
-        while start < end and not self._ascii:
-            stop = min(start + BLOCK_BYTES, end)
-            while stop < end and window[stop] >= 0x80:  # not inside a character
-                stop += 1
-            block = window[start:stop]
-            try:
-                if not block.isascii():
-                    block.decode()
-            except UnicodeDecodeError:
-                return False
-            start = stop
-        return True
 
     def _tell_items(self, events: list[Event], start: int, end: int, sizes: list[int]) -> None:
         self._largest = max(self._largest, *sizes)
@@ -335,12 +256,6 @@ class Splitter:
             if mark != self._mark:
                 self._mark, self._searched = mark, 0
         self._beginning = beginning
-
-
-def _has_lone_surrogate(window: bytearray, start: int) -> bool:
-    if b"\\" not in window or (window.find(b"\\ud", start) < 0 and window.find(b"\\uD", start) < 0):
-        return False
-    return any(escape[1] for escape in ESCAPES.finditer(window, start))
 
 
 def _common(one: bytes, other: bytes) -> bytes:

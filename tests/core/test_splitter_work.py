@@ -5,7 +5,7 @@ import re
 import msgspec
 import pytest
 
-from proxy.core import splitter
+from proxy.core import values
 from tests.core.feeding import cut, split
 
 MAX_ITEM_BYTES = 64 << 20
@@ -33,9 +33,9 @@ class CountingDecoder:
 @pytest.fixture
 def decoders(monkeypatch: pytest.MonkeyPatch) -> list[CountingDecoder]:
     """Count what both ways to the end of an item read."""
-    counting = {name: CountingDecoder(getattr(splitter, name)) for name in ("one_value", "many_values")}
+    counting = {name: CountingDecoder(getattr(values, name)) for name in ("one_value", "many_values")}
     for name, decoder in counting.items():
-        monkeypatch.setattr(splitter, name, decoder)
+        monkeypatch.setattr(values, name, decoder)
     return list(counting.values())
 
 

@@ -1,14 +1,11 @@
-"""The listener: HTTP/1.1 connections from clients, parsed by llhttp, one request at a time in order.
+"""One client's HTTP/1.1 connection, parsed by llhttp: one request at a time, in order.
 
-Requests are handed to a handler with their target and header lines as they stood on the wire. A response that cannot
-be completed is aborted: the connection ends without a last chunk, and with a TCP reset where a plain close would look
-like the end of the body (HTTP/1.0 clients).
+Requests are handed to the handler with their target and header lines as they stood on the wire.
 """
 
 import asyncio
 import logging
 import socket
-import ssl
 import struct
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -19,119 +16,40 @@ import httptools
 
 from proxy.core.errors import BadRequestError, ClientGoneError, RestreamError
 from proxy.core.headers import Lines, first, values
-from proxy.core.request import is_upgrade
 from proxy.core.status import phrase
-from proxy.http1 import LAST_CHUNK, BodyStream, Piece, chunk, render_head
+from proxy.downstream.answer import Answer, Request
+from proxy.http1 import BodyStream, Piece, render_head
 from proxy.settings import Limits
 
 logger = logging.getLogger("kube-restream")
 
-NO_BODY_STATUSES = frozenset({204, 304})
 MAX_PIPELINED = 16
 LINGER_SECONDS = 2.0
 """How long an answered request may go on sending its body before the connection is closed under it."""
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
-
-@dataclass(slots=True)
-class Request:
-    """One request as it stood on the wire; `body` is None where there cannot be one."""
-
-    method: str
-    target: bytes
-    lines: Lines
-    is_http10: bool
-    keep_alive: bool
-    body: BodyStream | None
-    is_chunked: bool = False
-    answer: "Answer" = field(init=False)
-
-    @property
-    def wants_upgrade(self) -> bool:
-        """Whether the client asks for another protocol on this connection."""
-        return is_upgrade(values(self.lines, b"connection"))
-
-
 Handler = Callable[[Request], Awaitable[None]]
 
 
-class Answer:
-    """The response to one request, written as it comes into being."""
+@dataclass(slots=True)
+class Service:
+    """What the connections of a listener share: who handles requests, and whether any more are taken."""
 
-    def __init__(self, connection: "Connection", request: Request) -> None:
-        self.started = False
-        self.ended = False
-        self.sent = 0
-        self._connection = connection
-        self._request = request
-        self._chunked = False
-        self._has_body = False
-        self._until_close = False
-
-    @property
-    def is_dropped(self) -> bool:
-        """Whether the listener, going down, has dropped the connection, rather than the client."""
-        return self._connection.is_dropped
-
-    @property
-    def waiting(self) -> int:
-        """Bytes that were written and that the kernel has not taken yet."""
-        return self._connection.write_buffer_size
-
-    def start(self, status: int, reason: bytes, lines: Lines, length: int | None) -> None:
-        """Send the head. `length` is the body's size in bytes where it is known; it frames the body."""
-        connection, request = self._connection, self._request
-        has_body = request.method != "HEAD" and status not in NO_BODY_STATUSES
-        self.started = True
-        self._has_body = has_body
-        self._until_close = has_body and length is None and request.is_http10
-        self._chunked = has_body and length is None and not request.is_http10
-        if self._chunked:
-            lines = [*lines, (b"Transfer-Encoding", b"chunked")]
-        connection.keeps_alive = request.keep_alive and not connection.is_draining
-        connection.keeps_alive &= not self._until_close
-        if not connection.keeps_alive:
-            lines = [*lines, (b"Connection", b"close")]
-        elif request.is_http10:
-            lines = [*lines, (b"Connection", b"keep-alive")]
-        connection.write([render_head(b"HTTP/1.1 %d %s" % (status, reason), lines)])
-
-    async def write(self, pieces: list[Piece]) -> float:
-        """Send a part of the body, in one piece; wait while the client does not keep up, and return the seconds."""
-        size = sum(map(len, pieces))
-        self.sent += size
-        self._connection.write(chunk(pieces) if self._chunked else pieces)
-        return await self._connection.drain() if self._connection.is_full else 0.0
-
-    def write_now(self, body: bytes) -> None:
-        """Send a short body of announced length, without waiting."""
-        self.sent += len(body)
-        if self._has_body:
-            self._connection.write([body])
-
-    def send_continue(self) -> None:
-        """Tell a client that waits for it to send its body (RFC 9110, section 10.1.1)."""
-        self._connection.write([b"HTTP/1.1 100 Continue\r\n\r\n"])
-
-    def end(self) -> None:
-        """Complete the response."""
-        self.ended = True
-        if self._chunked:
-            self._connection.write([LAST_CHUNK])
-
-    def abort(self) -> None:
-        """End the connection so that nobody can take what was sent for a complete response."""
-        self._connection.abort(reset=self._until_close)
+    handler: Handler
+    limits: Limits
+    connections: set["Connection"] = field(default_factory=set)
+    is_draining: bool = False
+    is_dropping: bool = False
 
 
 class Connection(asyncio.Protocol):
     """One client connection. Requests are handled one after the other; pipelined ones wait in order."""
 
-    def __init__(self, listener: "Listener") -> None:
+    def __init__(self, service: Service) -> None:
         self.keeps_alive = True
-        self._listener = listener
-        self._limits = listener.limits
+        self._service = service
+        self._limits = service.limits
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
@@ -153,7 +71,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:  # noqa: D102
         self._transport = stream = cast("asyncio.Transport", transport)  # uvloop's are not of its class
         stream.set_write_buffer_limits(high=self._limits.write_buffer_bytes)
-        self._listener.connections.add(self)
+        self._service.connections.add(self)
         self._timer = self._loop.call_later(self._limits.idle_seconds, self._close_if_idle)
 
     def data_received(self, data: bytes) -> None:  # noqa: D102
@@ -181,7 +99,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102
         self._transport = None
-        self._listener.connections.discard(self)
+        self._service.connections.discard(self)
         if self._timer:
             self._timer.cancel()
         if self._incoming is not None:
@@ -250,7 +168,7 @@ class Connection(asyncio.Protocol):
                 self._resume()
             self.keeps_alive = request.keep_alive
             try:
-                await self._listener.handler(request)
+                await self._service.handler(request)
             except Exception:
                 logger.exception("a bug: the handler failed")
                 request.answer.abort()
@@ -283,12 +201,12 @@ class Connection(asyncio.Protocol):
     @property
     def is_draining(self) -> bool:
         """Whether the listener is going down, so that this connection takes no more requests."""
-        return self._listener.is_draining
+        return self._service.is_draining
 
     @property
     def is_dropped(self) -> bool:
         """Whether the listener has dropped what outlived the drain."""
-        return self._listener.is_dropping
+        return self._service.is_dropping
 
     @property
     def is_idle(self) -> bool:
@@ -400,35 +318,3 @@ def _find_problem(version: str, lines: Lines) -> str:
     if codings and (version == "1.0" or [coding.strip().lower() for coding in codings] != ["chunked"]):
         return "chunked is the only transfer coding, and not of HTTP/1.0"
     return ""
-
-
-class Listener:
-    """Accepts connections and hands their requests to `handler`."""
-
-    def __init__(self, handler: Handler, limits: Limits) -> None:
-        self.handler = handler
-        self.limits = limits
-        self.connections: set[Connection] = set()
-        self.is_draining = False
-        self.is_dropping = False
-        self._server: asyncio.Server | None = None
-
-    async def open(self, host: str, port: int, tls: ssl.SSLContext | None) -> int:
-        """Start to accept; return the port, which is of the system's choice for 0. Raises OSError."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Connection(self), host, port, ssl=tls, backlog=1024)
-        return int(self._server.sockets[0].getsockname()[1])
-
-    async def drain(self, seconds: float) -> None:
-        """Accept nothing new, let requests under way finish for up to `seconds`, then drop the rest."""
-        self.is_draining = True
-        if self._server is not None:
-            self._server.close()
-        for connection in list(self.connections):
-            connection.close_if_idle()
-        deadline = asyncio.get_running_loop().time() + seconds
-        while self.connections and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 (once in a life)
-            await asyncio.sleep(0.05)
-        self.is_dropping = True
-        tasks = [task for connection in list(self.connections) if (task := connection.drop())]
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,131 @@
+"""A request as it stood on the wire, and the response to it as it comes into being.
+
+A response that cannot be completed is aborted: the connection ends without a last chunk, and with a TCP reset where a
+plain close would look like the end of the body (HTTP/1.0 clients).
+"""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from proxy.core.headers import Lines, values
+from proxy.core.request import is_upgrade
+from proxy.http1 import LAST_CHUNK, NO_BODY_STATUSES, BodyStream, Piece, chunk, render_head
+
+
+@dataclass(slots=True)
+class Request:
+    """One request as it stood on the wire; `body` is None where there cannot be one."""
+
+    method: str
+    target: bytes
+    lines: Lines
+    is_http10: bool
+    keep_alive: bool
+    body: BodyStream | None
+    is_chunked: bool = False
+    answer: "Answer" = field(init=False)
+
+    @property
+    def wants_upgrade(self) -> bool:
+        """Whether the client asks for another protocol on this connection."""
+        return is_upgrade(values(self.lines, b"connection"))
+
+
+class Wire(Protocol):
+    """What an answer needs of its connection."""
+
+    keeps_alive: bool
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether the connection takes no more requests."""
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether the listener has dropped what outlived the drain."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits to be sent that writing should wait."""
+
+    @property
+    def write_buffer_size(self) -> int:
+        """Bytes written that the kernel has not taken yet."""
+
+    def write(self, pieces: list[Piece]) -> None:
+        """Hand bytes to the transport. Raises ClientGoneError without one."""
+
+    async def drain(self) -> float:
+        """Wait until the client has caught up; return the seconds that took."""
+
+    def abort(self, *, reset: bool = False) -> None:
+        """Drop the connection and what waits to be sent."""
+
+
+class Answer:
+    """The response to one request, written as it comes into being."""
+
+    def __init__(self, connection: Wire, request: Request) -> None:
+        self.started = False
+        self.ended = False
+        self.sent = 0
+        self._connection = connection
+        self._request = request
+        self._chunked = False
+        self._has_body = False
+        self._until_close = False
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether the listener, going down, has dropped the connection, rather than the client."""
+        return self._connection.is_dropped
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that were written and that the kernel has not taken yet."""
+        return self._connection.write_buffer_size
+
+    def start(self, status: int, reason: bytes, lines: Lines, length: int | None) -> None:
+        """Send the head. `length` is the body's size in bytes where it is known; it frames the body."""
+        connection, request = self._connection, self._request
+        has_body = request.method != "HEAD" and status not in NO_BODY_STATUSES
+        self.started = True
+        self._has_body = has_body
+        self._until_close = has_body and length is None and request.is_http10
+        self._chunked = has_body and length is None and not request.is_http10
+        if self._chunked:
+            lines = [*lines, (b"Transfer-Encoding", b"chunked")]
+        connection.keeps_alive = request.keep_alive and not connection.is_draining
+        connection.keeps_alive &= not self._until_close
+        if not connection.keeps_alive:
+            lines = [*lines, (b"Connection", b"close")]
+        elif request.is_http10:
+            lines = [*lines, (b"Connection", b"keep-alive")]
+        connection.write([render_head(b"HTTP/1.1 %d %s" % (status, reason), lines)])
+
+    async def write(self, pieces: list[Piece]) -> float:
+        """Send a part of the body, in one piece; wait while the client does not keep up, and return the seconds."""
+        size = sum(map(len, pieces))
+        self.sent += size
+        self._connection.write(chunk(pieces) if self._chunked else pieces)
+        return await self._connection.drain() if self._connection.is_full else 0.0
+
+    def write_now(self, body: bytes) -> None:
+        """Send a short body of announced length, without waiting."""
+        self.sent += len(body)
+        if self._has_body:
+            self._connection.write([body])
+
+    def send_continue(self) -> None:
+        """Tell a client that waits for it to send its body (RFC 9110, section 10.1.1)."""
+        self._connection.write([b"HTTP/1.1 100 Continue\r\n\r\n"])
+
+    def end(self) -> None:
+        """Complete the response."""
+        self.ended = True
+        if self._chunked:
+            self._connection.write([LAST_CHUNK])
+
+    def abort(self) -> None:
+        """End the connection so that nobody can take what was sent for a complete response."""
+        self._connection.abort(reset=self._until_close)

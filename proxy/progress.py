@@ -1,0 +1,40 @@
+"""The account of one request under way, which the metrics and the access log are fed from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from proxy.core.planning import Mode
+from proxy.core.request import RequestInfo
+
+OTHER = ("other", "other")
+"""Group and resource until the upstream has answered 2xx for them."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """One request under way: the handler and the relay write it, a scrape may read it at any time.
+
+    `held` tells how many bytes the proxy holds for the request now. Times are those of `time.monotonic`: uvloop's own
+    clock ticks in milliseconds.
+    """
+
+    info: RequestInfo
+    started: float
+    mode: Mode = "raw"
+    reason: str = ""
+    held: Callable[[], int] = int
+    code: int = 0
+    items: int = 0
+    bytes_sent: int = 0
+    peak_held: int = 0
+    upstream_first_byte: float | None = None
+    first_byte: float | None = None
+    stalled_seconds: float = 0.0
+    abort_reason: str = ""
+    audit_id: str = ""
+    labels: tuple[str, str] = OTHER
+    count_items: Callable[[float], None] | None = field(default=None, repr=False)
+
+    def note_held(self) -> None:
+        """Take a look at what is held, for the peak."""
+        self.peak_held = max(self.peak_held, self.held())
