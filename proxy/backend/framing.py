@@ -6,7 +6,7 @@ import asyncio
 import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 # Go's net/http sends Content-Length only if the whole body fits its buffer when the handler returns.
 GO_BUFFER = 2048
@@ -17,6 +17,8 @@ GZIP_WBITS = 31
 # One write a piece would cost a system call for each item.
 WRITE_BYTES = 64 * 1024
 SLICE_BYTES = 256 * 1024
+# What is larger than this was one write of a single item, which bypasses Go's buffer.
+BIG_WRITE = 4 * WRITE_BYTES
 # A reader that keeps up never blocks the writer, so others get a turn after this much.
 TURN_BYTES = 1 << 20
 
@@ -65,10 +67,28 @@ async def paced(parts: Iterable[bytes | memoryview]) -> AsyncIterator[bytes | me
             yield part
 
 
+class Response(web.StreamResponse):
+    """A response that can bring its own chunks."""
+
+    def frame_by_hand(self) -> None:
+        """Announce chunks; aiohttp would else make one of each write."""
+        self.headers["Transfer-Encoding"] = "chunked"
+        self._length_check = False
+
+
 async def send(
-    request: web.BaseRequest, response: web.StreamResponse, parts: Iterable[bytes | memoryview], *, gzip: bool
-) -> web.StreamResponse:
-    """Write a body with the framing that a Go server would pick."""
+    request: web.BaseRequest,
+    response: Response,
+    parts: Iterable[bytes | memoryview],
+    *,
+    gzip: bool,
+    small_writes: bool = False,
+) -> Response:
+    """Write a body with the framing that a Go server would pick.
+
+    `small_writes` says that the handler writes item by item: Go's net/http then makes a chunk whenever its buffer of
+    2 KiB is full, where one large write makes one large chunk.
+    """
     source = paced(parts)
     threshold = GZIP_FROM + 1 if gzip else GO_BUFFER
     head: list[bytes | memoryview] = []
@@ -85,6 +105,10 @@ async def send(
         head = []
     elif size < GO_BUFFER:
         response.content_length = size
+    elif small_writes and request.version >= HttpVersion11:
+        response.frame_by_hand()
+        source = small_chunks(chained(head, source))
+        head = []
     await response.prepare(request)
     if request.method == "HEAD":
         return response
@@ -102,6 +126,18 @@ async def chained(
         yield part
     async for part in tail:
         yield part
+
+
+async def small_chunks(parts: AsyncIterator[bytes | memoryview]) -> AsyncIterator[bytes | memoryview]:
+    """Return the parts in chunks of Go's buffer size, and the last chunk."""
+    async for part in parts:
+        size = GO_BUFFER if len(part) < BIG_WRITE else len(part)
+        framed: list[bytes | memoryview] = []
+        for start in range(0, len(part), size):
+            piece = part[start : start + size]
+            framed += (b"%x\r\n" % len(piece), piece, b"\r\n")
+        yield b"".join(framed)
+    yield b"0\r\n\r\n"
 
 
 async def compressed(parts: AsyncIterator[bytes | memoryview]) -> AsyncIterator[bytes | memoryview]:

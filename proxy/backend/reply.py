@@ -42,43 +42,45 @@ class Reply:
         agent = self.request.headers.get(hdrs.USER_AGENT, "")
         return negotiation.is_pretty(self.query, agent, accepted=accepted.pretty)
 
-    def response(self, code: int, content_type: str = JSON) -> web.StreamResponse:
+    def response(self, code: int, content_type: str = JSON) -> framing.Response:
         """Return a response with the headers that every answer has."""
         reason = PHRASES.get(code, HTTPStatus(code).phrase)
         audit_id = self.request.headers.get("Audit-ID") or str(uuid.uuid4())
         headers = {"Audit-Id": audit_id, "Cache-Control": "no-cache, private", "Content-Type": content_type}
-        return web.StreamResponse(status=code, reason=reason, headers=headers)
+        return framing.Response(status=code, reason=reason, headers=headers)
 
-    async def document(self, body: bytes, *, code: int = 200, accepted: Accepted | None = None) -> web.StreamResponse:
+    async def document(self, body: bytes, *, code: int = 200, accepted: Accepted | None = None) -> framing.Response:
         """Send one JSON document, indented for those who like it so."""
         if self.pretty(accepted or Accepted()):
             body = gojson.indent(body)
         return await framing.send(self.request, self.response(code), [body], gzip=self.gzip)
 
-    async def blob(self, body: bytes, content_type: str) -> web.StreamResponse:
+    async def blob(self, body: bytes, content_type: str) -> framing.Response:
         """Send bytes as they are."""
         return await framing.send(self.request, self.response(200, content_type), [body], gzip=False)
 
-    async def text(self, text: str, *, code: int = 200) -> web.StreamResponse:
+    async def text(self, text: str, *, code: int = 200) -> framing.Response:
         """Send plain text as Go's http.Error does."""
         response = self.response(code, TEXT)
         response.headers["X-Content-Type-Options"] = "nosniff"
         return await framing.send(self.request, response, [text.encode()], gzip=False)
 
     async def pieces(
-        self, response: web.StreamResponse, accepted: Accepted, pieces: Iterable[bytes], *, streaming: bool
-    ) -> web.StreamResponse:
+        self, response: framing.Response, accepted: Accepted, pieces: Iterable[bytes], *, streaming: bool
+    ) -> framing.Response:
         """Send a List with one of the two encoders; only whole objects are ever streamed, and never indented."""
         pretty = self.pretty(accepted)
         if streaming and accepted.form is Form.OBJECT and not pretty:
-            return await framing.send(self.request, response, framing.coalesced(pieces), gzip=self.gzip)
+            return await framing.send(
+                self.request, response, framing.coalesced(pieces), gzip=self.gzip, small_writes=True
+            )
         body = await framing.assemble(pieces)
         if pretty:
             indented = gojson.indent(b"".join(body))
             return await framing.send(self.request, response, framing.slices(indented), gzip=self.gzip)
         return await framing.send(self.request, response, body, gzip=self.gzip)
 
-    async def error(self, error: ApiError | PlainError) -> web.StreamResponse:
+    async def error(self, error: ApiError | PlainError) -> framing.Response:
         """Send a Status; it is indented where the client accepts nothing that could carry it."""
         if isinstance(error, PlainError):
             return await self.text(str(error), code=error.code)
