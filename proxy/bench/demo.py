@@ -137,7 +137,7 @@ async def _part(args: argparse.Namespace, screen: Screen, children: Children, ba
     """Say how to go on; with --keep, wait for a signal."""
     if not args.keep:
         screen.say(
-            "\nTo try it yourself, keep both running with kube-restream demo --keep, then:\n"
+            "\nTo try it yourself, keep both running with make demo ARGS=--keep (or kube-restream demo --keep), then:\n"
             "    kubectl --server http://127.0.0.1:PORT get pods"
         )
         return

@@ -52,9 +52,10 @@ LEAD = re.compile(rb"[ \t\n\r]*,[ \t\n\r]*")
 class Splitter:
     """Feed it a body in any chunks; it answers with `proxy.core.events`.
 
-    `max_item_bytes` bounds one item and one value of the skeleton. At most twice the largest item plus what was
-    fed last is held (four times where items of over 256 KiB begin unlike each other; up to `max_item_bytes` of items
-    that are neither objects nor arrays, which no Kubernetes List has). `feed` and `finish` raise `proxy.core.errors.ListError`s; after one the splitter is dead.
+    `max_item_bytes` bounds one item and one value of the skeleton. At most twice the largest item plus what was fed
+    last is held (four times where items of over 256 KiB begin unlike each other; up to `max_item_bytes` of items that
+    are neither objects nor arrays, which no Kubernetes List has). `feed` and `finish` raise
+    `proxy.core.errors.ListError`s; after one the splitter is dead.
 
     The window is what was fed and not told of yet. Events hand out views of it, so it is never changed in place
     once something was cut from it: what is left moves to a new one.
