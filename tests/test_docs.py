@@ -1,0 +1,84 @@
+"""What is written is true: settings, metrics, manifests and links."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from proxy.cli import main
+from proxy.settings import Settings, load, setting_keys
+from tests.test_metrics import NAMES
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+WRITTEN = [*PAGES, *sorted((ROOT / "deploy").iterdir()), ROOT / "config" / "proxy.yaml", ROOT / "Dockerfile"]
+
+
+def flatten(settings: dict[str, Any], path: str = "") -> Iterator[str]:
+    """Yield the dotted paths of all leaves."""
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            yield from flatten(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}"
+
+
+def test_settings_file_is_the_defaults() -> None:
+    """config/proxy.yaml mentions every setting, each with its default."""
+    path = ROOT / "config" / "proxy.yaml"
+    assert list(flatten(yaml.safe_load(path.read_text()))) == setting_keys()
+    assert load(str(path), {}, {"upstream": "http://x"}) == Settings(upstream="http://x")
+
+
+def test_every_setting_is_explained() -> None:
+    """Every setting in config/proxy.yaml stands under a comment of its own, or shares its section's."""
+    explained = False
+    for line in (ROOT / "config" / "proxy.yaml").read_text().splitlines():
+        if not line.strip():
+            explained = False
+        elif line.lstrip().startswith("#"):
+            explained = True
+        else:
+            assert explained or line.endswith(":"), line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Relative links in the documentation lead to files that are there."""
+    for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
+        if "://" not in link:
+            assert (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.name)
+def test_metrics_that_are_named_exist(page: Path) -> None:
+    """Every metric that a page or manifest names exists."""
+    for name in re.findall(r"\brestream_[a-z_]+[a-z]\b", page.read_text()):
+        assert any(name.startswith(known) or known.startswith(name) for known in NAMES), name
+
+
+def test_manifests_use_flags_that_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    """The arguments in deploy/ are flags that the command line knows, with settings that go together."""
+    with pytest.raises(SystemExit):
+        main(["serve", "--help"])
+    known = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+    found = 0
+    for manifest in (ROOT / "deploy").glob("*.yaml"):
+        for document in yaml.safe_load_all(manifest.read_text()):
+            pod = document.get("spec", {}).get("template", {}).get("spec", {})
+            for container in pod.get("containers", []):
+                arguments = container.get("args", [])
+                if arguments[:1] == ["serve"]:
+                    found += 1
+                    assert {argument.partition("=")[0] for argument in arguments[1:]} <= known
+    assert found
+
+
+def test_the_readme_names_every_command() -> None:
+    """Two commands are all that a newcomer needs, and the README says which."""
+    readme = (ROOT / "README.md").read_text()
+    for words in ("make demo", "make test", "kube-restream serve", "--kubeconfig"):
+        assert words in readme
