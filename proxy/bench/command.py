@@ -17,7 +17,7 @@ from proxy.bench.errors import BenchError, LoadError
 from proxy.bench.peers import Arm, arms
 from proxy.bench.report import Medians, Result
 from proxy.bench.rounds import Sample
-from proxy.bench.screen import Screen, open_screen
+from proxy.bench.screen import Screen
 from proxy.bench.servers import start_backend
 
 # 100,000 pods of 2.5 KB make a List of 250 MB.
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the benchmark; 1 where something failed."""
-    return session.run("bench", _bench(args, open_screen(sys.stderr)))
+    return session.run("bench", _bench(args, session.open_screen(sys.stderr)))
 
 
 def _positive(text: str) -> float:

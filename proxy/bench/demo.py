@@ -15,7 +15,7 @@ from proxy.bench import kubectl, paths, session
 from proxy.bench.children import Children
 from proxy.bench.errors import BenchError, LoadError
 from proxy.bench.paths import PathResult, Reference
-from proxy.bench.screen import HOW_TO_INSTALL, Screen, Table, mebibytes, megabytes, missing_packages, open_screen, ratio
+from proxy.bench.screen import HOW_TO_INSTALL, Screen, Table, mebibytes, megabytes, missing_packages, ratio
 from proxy.bench.screen import seconds as in_seconds
 from proxy.bench.servers import Server, start_backend, start_proxy
 
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo; 1 where something failed."""
-    return session.run("demo", _demo(args, open_screen(sys.stdout)))
+    return session.run("demo", _demo(args, session.open_screen(sys.stdout)))
 
 
 def _positive(text: str) -> int:

@@ -137,12 +137,3 @@ class PlainScreen:
         yield bar
         duration = time.monotonic() - started
         self.say(f"  {name}  {show(bar.moved)} of {show(size)}  {duration:.1f} s  {bar.text}")
-
-
-def open_screen(out: TextIO) -> Screen:
-    """Return the best screen that can be had on `out`."""
-    if find_spec("rich") is None:
-        return PlainScreen(out)
-    from proxy.bench.richscreen import RichScreen  # noqa: PLC0415 (rich is optional)
-
-    return RichScreen(out)

@@ -1,4 +1,4 @@
-"""One run of a command: signals and expected failures become exit codes."""
+"""One run of a command: the screen it writes to, and signals and expected failures as exit codes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import asyncio
 import signal
 import sys
 from collections.abc import Coroutine
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TextIO
 
 import uvloop
 
 from proxy.bench.errors import BenchError
+from proxy.bench.screen import PlainScreen, Screen
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -46,3 +49,12 @@ async def _interruptible(work: Coroutine[None, None, int]) -> int:
         return await task
     except asyncio.CancelledError:
         return 128 + received[0] if received else 1
+
+
+def open_screen(out: TextIO) -> Screen:
+    """Return the best screen that can be had on `out`."""
+    if find_spec("rich") is None:
+        return PlainScreen(out)
+    from proxy.bench.richscreen import RichScreen  # noqa: PLC0415 (rich is optional)
+
+    return RichScreen(out)
