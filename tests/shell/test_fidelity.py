@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-from _pytest.mark import ParameterSet
 
 from proxy.settings import Limits
 from tests.fakes.apiserver import (
@@ -22,11 +21,6 @@ from tests.fakes.running import eventually, running
 from tests.fakes.wire import Answer, Client, Lines, request
 
 LOOPS = ("asyncio", "uvloop")
-
-
-def bug(value: object, reason: str) -> ParameterSet:
-    """Mark a case that fails for the moment."""
-    return pytest.param(value, marks=pytest.mark.xfail(strict=True, reason=reason))
 
 
 TARGETS = [
@@ -615,7 +609,7 @@ UNSOLICITED = [
     response(b"nobody asked", lines=[]),
     response(lines=[]),
     b"garbage",
-    bug(response(b"nobody asked", lines=[])[:20], "a part of a head is forgotten and the connection reused"),
+    response(b"nobody asked", lines=[])[:20],
 ]
 
 
@@ -707,15 +701,7 @@ MALFORMED = {
 }
 
 
-NOT_REFUSED = {
-    "unknown coding": "reaches the upstream before it is refused",
-    "two codings": "passes as if it were chunked alone",
-    "chunked in 1.0": "passes, though RFC 9112 (6.1) calls its framing faulty",
-    "HTTP/2.0": "is answered as HTTP/1.1",
-}
-
-
-@pytest.mark.parametrize("what", [bug(what, NOT_REFUSED[what]) if what in NOT_REFUSED else what for what in MALFORMED])
+@pytest.mark.parametrize("what", MALFORMED)
 async def test_malformed_request(what: str) -> None:
     """What is not one well-framed request is refused with a 4xx or 5xx, the connection closed, the rest never run."""
     follow_up = request("/smuggled", method="DELETE")
