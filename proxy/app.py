@@ -37,7 +37,11 @@ class Proxy:
         """Start both listeners. Raises SettingsError where an address cannot be had."""
         self.admin_url = "http://{}:{}".format(*await self._open("admin_listen", self._admin, None))
         scheme = "https" if self._tls else "http"
-        self.url = "{}://{}:{}".format(scheme, *await self._open("listen", self._listener, self._tls))
+        try:
+            self.url = "{}://{}:{}".format(scheme, *await self._open("listen", self._listener, self._tls))
+        except SettingsError:
+            await self._admin.close()
+            raise
 
     async def _open(self, key: str, listener: Listener | Admin, tls: ssl.SSLContext | None) -> tuple[str, int]:
         host, port = split_address(getattr(self._settings, key))

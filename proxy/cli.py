@@ -9,7 +9,7 @@ from importlib import import_module
 import uvloop
 
 from proxy import __version__, app
-from proxy.settings import SettingsError, load, setting_keys
+from proxy.settings import SettingsError, load, setting_kinds
 
 HELP = {
     "upstream": "the apiserver: http://host:port or https://host:port",
@@ -24,7 +24,6 @@ TOOLS = {
     "demo": "proxy.bench.demo",
     "bench": "proxy.bench.command",
 }
-SWITCHES = frozenset({"allow_mode_header", "access_log", "upstream_tls.insecure"})
 SPELLING = {
     "tls.cert": "--tls-cert",
     "tls.key": "--tls-key",
@@ -51,26 +50,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments, rest = parser.parse_known_args(argv)
     if arguments.command == "serve" and rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    return _serve(arguments) if arguments.command == "serve" else _run_tool(arguments.command, rest)
+    try:
+        return _serve(arguments) if arguments.command == "serve" else _run_tool(arguments.command, rest)
+    except KeyboardInterrupt:  # before a command has its own way with Ctrl-C
+        return 130
 
 
 def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", help="YAML settings; config/proxy.yaml documents them all")
-    for key in setting_keys():
+    for key, kind in setting_kinds().items():
         flag = SPELLING.get(key, "--" + key.replace("_", "-").replace(".", "-"))
-        if key in SWITCHES:
+        if kind is bool:
             parser.add_argument(flag, dest=key, action=argparse.BooleanOptionalAction, default=None, help=HELP.get(key))
         else:
-            parser.add_argument(flag, dest=key, metavar="VALUE", type=_number_or_text, help=HELP.get(key))
-
-
-def _number_or_text(text: str) -> int | float | str:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+            parser.add_argument(flag, dest=key, metavar="VALUE", help=HELP.get(key))
 
 
 def _serve(arguments: argparse.Namespace) -> int:

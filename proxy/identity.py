@@ -1,31 +1,31 @@
 """Where the upstream is and who the proxy is to it: from plain settings, or from a kubeconfig as kubectl proxy does."""
 
 import base64
-import binascii
+import re
 import ssl
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
-
-from proxy.settings import Settings, SettingsError, UpstreamTLS
+from proxy import kubeconfig
+from proxy.settings import Settings, SettingsError, UpstreamTLS, check_url
 from proxy.upstream.pool import Address
 
-UNSUPPORTED_USERS = ("exec", "auth-provider")
+TOKEN = re.compile(rb"[\x21-\x7e]+")
+"""RFC 6750 allows less; what matters here is that no line can end within."""
 
 
 class Credential:
     """What the upstream is told about who asks, in place of everything that a client says about itself.
 
-    `authorization` is empty where a client certificate says it.
+    `authorization` is empty where a client certificate says it. `key` is the setting to name in an error.
     """
 
-    def __init__(self, authorization: bytes = b"", token_file: Path | None = None) -> None:
+    def __init__(self, authorization: bytes = b"", token_file: Path | None = None, key: str = "") -> None:
         self._authorization = authorization
         self._token_file = token_file
+        self._key = key
         self._read_at: int | None = None
         if token_file:
             self._refresh(token_file)
@@ -38,15 +38,29 @@ class Credential:
         return self._authorization
 
     def _refresh(self, token_file: Path) -> None:
-        """Kubelets rotate a Pod's service-account token in place, hourly by default."""
+        """Kubelets rotate a Pod's service-account token in place, hourly by default.
+
+        What cannot be read later on leaves the last good token in use.
+        """
         try:
             changed_at = token_file.stat().st_mtime_ns
             if changed_at != self._read_at:
-                self._authorization = b"Bearer " + token_file.read_bytes().strip()
+                self._authorization = bearer(token_file.read_bytes(), self._key)
                 self._read_at = changed_at
         except OSError as error:
             if self._read_at is None:
-                raise SettingsError(f"upstream_token_file: {token_file}: {error.strerror}") from None
+                raise SettingsError(f"{self._key}: {token_file}: {error.strerror}") from None
+        except SettingsError:
+            if self._read_at is None:
+                raise
+
+
+def bearer(token: bytes, key: str) -> bytes:
+    """Return the value of an Authorization line. Raises SettingsError where the token could end the line."""
+    token = token.strip()
+    if not TOKEN.fullmatch(token):
+        raise SettingsError(f"{key}: not a token: empty, or with white space or control characters inside")
+    return b"Bearer " + token
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +77,10 @@ def establish(settings: Settings) -> Identity:
         return _from_kubeconfig(settings)
     credential = None
     if settings.uses_own_identity:
-        credential = Credential(token_file=Path(settings.upstream_token_file) if settings.upstream_token_file else None)
+        credential = Credential(
+            token_file=Path(settings.upstream_token_file) if settings.upstream_token_file else None,
+            key="upstream_token_file",
+        )
     return Identity(_address(settings.upstream or "", settings.upstream_tls, "upstream_tls"), credential)
 
 
@@ -112,81 +129,35 @@ def _load_pair(context: ssl.SSLContext, cert: str, key: str, path: str) -> None:
         raise SettingsError(f"{path}: {cert} and {key} are not a PEM certificate and its unencrypted key") from None
 
 
-# --- kubeconfig -------------------------------------------------------------------------------------------------------
-
-
 def _from_kubeconfig(settings: Settings) -> Identity:
-    file = Path(settings.kubeconfig or "").expanduser()
+    chosen = kubeconfig.choose(settings.kubeconfig or "", settings.context)
+    cluster = chosen.cluster
+    server = settings.upstream or cluster.server
     try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f"kubeconfig: {file}: {getattr(error, 'strerror', None) or 'not YAML'}") from None
-    if not isinstance(config, dict):
-        raise SettingsError(f"kubeconfig: {file}: not a kubeconfig")
-    name = settings.context or config.get("current-context")
-    context = _named(config, "contexts", name).get("context") or {}
-    cluster = _named(config, "clusters", context.get("cluster")).get("cluster") or {}
-    user = (_named(config, "users", context["user"]).get("user") or {}) if context.get("user") else {}
-    for kind in UNSUPPORTED_USERS:
-        if kind in user:
-            raise SettingsError(
-                f"kubeconfig: user {context['user']!r} authenticates by {kind}, which is not supported yet"
-            )
-    with tempfile.TemporaryDirectory() as scratch:  # Python loads a client key from a file alone
+        check_url(server)
+    except ValueError:
+        raise SettingsError(f"kubeconfig: cluster {chosen.cluster_name!r} has no usable server: {server!r}") from None
+    if urlsplit(server).scheme == "http":
+        return Identity(_address(server, UpstreamTLS(), "kubeconfig"), _credential(chosen))
+    with tempfile.TemporaryDirectory() as scratch:
+        cert, key = chosen.client_pair(Path(scratch))
         tls = UpstreamTLS(
-            ca=_path(file, cluster.get("certificate-authority")),
-            insecure=bool(cluster.get("insecure-skip-tls-verify")),
-            server_name=cluster.get("tls-server-name"),
-            cert=_material(file, user, "client-certificate", scratch),
-            key=_material(file, user, "client-key", scratch),
+            ca=chosen.path(cluster.certificate_authority),
+            insecure=cluster.insecure_skip_tls_verify,
+            server_name=cluster.tls_server_name,
+            cert=cert,
+            key=key,
         )
-        ca_data = cluster.get("certificate-authority-data")
-        server = settings.upstream or cluster.get("server") or ""
-        if urlsplit(server).scheme not in ("http", "https"):
-            raise SettingsError(f"kubeconfig: cluster {context.get('cluster')!r} has no server")
-        if urlsplit(server).scheme == "http":
-            tls, ca_data = UpstreamTLS(), None
-        address = _address(
-            server, tls, "kubeconfig", _decode(ca_data, "certificate-authority-data") if ca_data else None
-        )
-    return Identity(address, _credential(file, user))
+        address = _address(server, tls, "kubeconfig", chosen.ca_data())
+    return Identity(address, _credential(chosen))
 
 
-def _named(config: dict[str, Any], section: str, name: object) -> dict[str, Any]:
-    for entry in config.get(section) or []:
-        if isinstance(entry, dict) and entry.get("name") == name:
-            return entry
-    raise SettingsError(f"kubeconfig: no {section.removesuffix('s')} called {name!r}")
-
-
-def _credential(file: Path, user: dict[str, Any]) -> Credential:
-    if user.get("tokenFile"):
-        return Credential(token_file=Path(_path(file, user["tokenFile"]) or ""))
-    if user.get("token"):
-        return Credential(b"Bearer " + str(user["token"]).encode())
-    if user.get("username"):
-        pair = f"{user['username']}:{user.get('password', '')}".encode()
-        return Credential(b"Basic " + base64.b64encode(pair))
+def _credential(chosen: kubeconfig.Chosen) -> Credential:
+    user = chosen.user
+    if user.token_file:
+        return Credential(token_file=Path(chosen.path(user.token_file) or ""), key="kubeconfig: tokenFile")
+    if user.token:
+        return Credential(bearer(user.token.encode(), "kubeconfig: token"))
+    if user.username:
+        return Credential(b"Basic " + base64.b64encode(f"{user.username}:{user.password or ''}".encode()))
     return Credential()
-
-
-def _material(file: Path, user: dict[str, Any], key: str, scratch: str) -> str | None:
-    data = user.get(f"{key}-data")
-    if not data:
-        return _path(file, user.get(key))
-    path = Path(scratch) / key
-    path.touch(mode=0o600)
-    path.write_text(_decode(data, f"{key}-data"), encoding="ascii")
-    return str(path)
-
-
-def _path(file: Path, name: str | None) -> str | None:
-    """Paths in a kubeconfig are relative to it."""
-    return str(file.parent / name) if name else None
-
-
-def _decode(data: str, key: str) -> str:
-    try:
-        return base64.b64decode(data, validate=False).decode("ascii")
-    except (binascii.Error, UnicodeDecodeError):
-        raise SettingsError(f"kubeconfig: {key} is not base64 of PEM") from None

@@ -4,11 +4,12 @@ A flag beats a ``RESTREAM_*`` variable beats the file beats the default. What is
 key's path. config/proxy.yaml documents each setting with its default, and a test keeps the two equal.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,6 +20,7 @@ from proxy.core.planning import ListMode
 KIB, MIB = 1 << 10, 1 << 20
 UNITS = {"": 1, "B": 1, "KiB": KIB, "MiB": MIB, "GiB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 SIZE = re.compile(r"(\d+)\s*([A-Za-z]*)$")
+SWITCHES = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False, "on": True, "off": False}
 ENV_PREFIX = "RESTREAM_"
 
 Identity = Literal["pass-through", "proxy-identity"]
@@ -94,12 +96,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def load(path: str | None, environ: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:
     """Merge file, environment and `flags` (dotted key path to value, None for absent). Raises SettingsError."""
     merged = _read_file(path) if path else {}
-    for key in setting_keys():
+    for key, kind in setting_kinds().items():
         name = ENV_PREFIX + key.replace(".", "_").upper()
-        if name in environ:
-            _put(merged, key, _scalar(environ[name]))
+        if environ.get(name):
+            _put(merged, key, _typed(key, kind, environ[name]))
         if flags.get(key) is not None:
-            _put(merged, key, flags[key])
+            _put(merged, key, _typed(key, kind, flags[key]))
     upstream = merged.get("upstream")
     if isinstance(upstream, list) and len(upstream) == 1:
         merged["upstream"] = upstream[0]
@@ -107,20 +109,20 @@ def load(path: str | None, environ: Mapping[str, str], flags: Mapping[str, Any])
     try:
         settings = msgspec.convert(merged, Settings)
     except msgspec.ValidationError as error:
-        raise SettingsError(_explain(str(error))) from None
+        raise SettingsError(explain(str(error))) from None
     _check(settings)
     return settings
 
 
-def setting_keys() -> list[str]:
-    """Return the dotted path of every setting."""
-    keys = []
+def setting_kinds() -> dict[str, object]:
+    """Return the type of every setting by its dotted path."""
+    kinds: dict[str, object] = {}
     for field in msgspec.structs.fields(Settings):
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
-            keys += [f"{field.name}.{inner.name}" for inner in msgspec.structs.fields(field.type)]
+            kinds.update({f"{field.name}.{inner.name}": inner.type for inner in msgspec.structs.fields(field.type)})
         else:
-            keys.append(field.name)
-    return keys
+            kinds[field.name] = field.type
+    return kinds
 
 
 def parse_size(text: str) -> int:
@@ -137,6 +139,15 @@ def split_address(text: str) -> tuple[str, int]:
     if not colon or not port.isdigit() or int(port) > 0xFFFF:
         raise ValueError(f"expected host:port, got {text!r}")
     return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 (asked for by leaving the host out)
+
+
+def check_url(text: str) -> None:
+    """Raise ValueError unless `text` is the URL of an upstream: http or https, a host, perhaps a path."""
+    url = urlsplit(text)
+    if url.scheme not in ("http", "https") or not url.hostname or url.port == 0:
+        raise ValueError("not the URL of an upstream")
+    if url.query or url.fragment or url.username:
+        raise ValueError("not the URL of an upstream alone")
 
 
 def is_loopback(host: str) -> bool:
@@ -165,11 +176,19 @@ def _read_file(path: str) -> dict[str, Any]:
     return loaded
 
 
-def _scalar(text: str) -> Any:  # noqa: ANN401 (whatever YAML makes of it; the schema judges)
+def _typed(key: str, kind: object, value: object) -> object:
+    """Read what a flag or a variable says as the setting's type; text stays text, whatever YAML would make of it."""
+    if not isinstance(value, str) or kind not in (bool, int, float):
+        return value
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
+        if kind is int:
+            return parse_size(value) if key.endswith("_bytes") else int(value)
+        return float(value) if kind is float else SWITCHES[value.lower()]
+    except KeyError:
+        raise SettingsError(f"{key}: expected true or false, got {value!r}") from None
+    except ValueError as error:
+        problem = error if key.endswith("_bytes") else f"expected a number, got {value!r}"
+        raise SettingsError(f"{key}: {problem}") from None
 
 
 def _put(merged: dict[str, Any], key: str, value: object) -> None:
@@ -193,7 +212,7 @@ def _parse_sizes(settings: dict[str, Any], path: str) -> None:
                 raise SettingsError(f"{path}{key}: {error}") from None
 
 
-def _explain(message: str) -> str:
+def explain(message: str) -> str:
     """Turn msgspec's message into ``path: what is wrong``."""
     text, _, path = message.partition(" - at `$")
     path = path.rstrip("`").lstrip(".")
@@ -217,10 +236,9 @@ def _check(settings: Settings) -> None:
 
 
 def _check_positive(settings: Settings) -> None:
-    for key in setting_keys():
-        value = _get(settings, key)
-        if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
-            raise SettingsError(f"{key}: must be more than 0")
+    for key, kind in setting_kinds().items():
+        if kind in (int, float) and not 0 < cast("float", _get(settings, key)) < math.inf:
+            raise SettingsError(f"{key}: must be more than 0, and finite")
 
 
 def _check_addresses(settings: Settings) -> None:
@@ -234,12 +252,11 @@ def _check_addresses(settings: Settings) -> None:
             raise SettingsError("upstream: required (or a kubeconfig)")
         return
     try:
-        url = urlsplit(settings.upstream)
-        url_is_good = url.scheme in ("http", "https") and url.hostname and url.port != 0
+        check_url(settings.upstream)
     except ValueError:
-        url_is_good = False
-    if not url_is_good or url.query or url.fragment or url.username:
-        raise SettingsError(f"upstream: expected http://host:port or https://host:port, got {settings.upstream!r}")
+        raise SettingsError(
+            f"upstream: expected http://host:port or https://host:port, got {settings.upstream!r}"
+        ) from None
 
 
 def _check_credentials(settings: Settings) -> None:
@@ -250,6 +267,10 @@ def _check_credentials(settings: Settings) -> None:
             f"{key}: with identity pass-through, a client without a token would act as the proxy; "
             "set identity: proxy-identity if that is meant"
         )
+    if settings.kubeconfig and (settings.upstream_token_file or settings.upstream_tls != UpstreamTLS()):
+        raise SettingsError("kubeconfig: has its own TLS and credential; drop upstream_tls and upstream_token_file")
+    if settings.context and not settings.kubeconfig:
+        raise SettingsError("context: of which kubeconfig?")
     if not settings.uses_own_identity:
         return
     if not has_own:

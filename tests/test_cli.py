@@ -201,7 +201,6 @@ async def test_bad_settings_of_a_child(tmp_path: Path) -> None:
         assert errors.count("\n") == 1
 
 
-@pytest.mark.xfail(strict=True, reason="becomes a number before the settings can say that it is a name")
 @pytest.mark.parametrize("name", ["1234", "1e3", "nan"])
 def test_flags_that_are_names_are_text(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     """A flag's value is a name where the setting is one, even if it looks like a number."""
