@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 from urllib.parse import urlsplit
 
 import msgspec
@@ -24,6 +24,9 @@ SWITCHES = {"true": True, "false": False, "1": True, "0": False, "yes": True, "n
 ENV_PREFIX = "RESTREAM_"
 
 Identity = Literal["pass-through", "proxy-identity"]
+
+
+CHOICES = {"mode": get_args(ListMode), "identity": get_args(Identity)}
 
 
 class SettingsError(Exception):
@@ -219,6 +222,8 @@ def explain(message: str) -> str:
     unknown = re.search(r"unknown field `(.*)`", text)
     if unknown:
         return f"{path}.{unknown[1]}: unknown setting".lstrip(".")
+    if "enum value" in text:
+        text += f" (expected one of {', '.join(CHOICES[path])})"
     return f"{path or 'settings'}: {text[:1].lower()}{text[1:]}"
 
 

@@ -71,10 +71,11 @@ async def test_streamed_list_holds_a_window() -> None:
         assert child.peak_bytes() - before < ALLOWED
         await asyncio.gather(*(read_all(child) for _ in range(3)))
         assert child.peak_bytes() - before < ALLOWED
+        peak = child.peak_bytes()
         samples = await child.samples()
         assert samples["restream_items_total group= mode=streamed resource=pods"] == 4 * (50 * BLOCKS + 1)
         assert samples["restream_buffered_bytes mode=streamed"] == 0
-        assert samples["restream_resident_memory_peak_bytes"] == child.peak_bytes()
+        assert peak <= samples["restream_resident_memory_peak_bytes"] <= child.peak_bytes()
 
 
 async def test_slow_clients_hold_no_more() -> None:
