@@ -145,7 +145,7 @@ class Handler:
         events = await relay.look(splitter)
         self._judge_body(progress, splitter, response)
         whole = await relay.buffered(splitter, events)
-        self._start(request, response, progress, len(whole))
+        self._start(request, response, progress, sum(map(len, whole)))
         await relay.write_whole(whole)
 
     def _judge_body(self, progress: Progress, splitter: Splitter, response: Response) -> None:

@@ -66,22 +66,29 @@ class Relay:
             events = self._cut(splitter, pieces)
         await self._write_events(splitter.finish())
 
-    async def buffered(self, splitter: Splitter, events: list[Event]) -> bytearray:
-        """Hold a whole List, beginning with `events`, and return its body."""
-        whole = bytearray()
-        self._progress.held = lambda: self._source.body.size + splitter.held + len(whole)
-        while True:
-            self._hold(whole, events)
-            pieces = await self._source.read()
-            if not pieces:
-                break
-            events = self._cut(splitter, pieces)
-        self._hold(whole, splitter.finish())
+    async def buffered(self, splitter: Splitter, events: list[Event]) -> list[Piece]:
+        """Hold a whole List, beginning with `events`, and return its body in pieces."""
+        whole: list[Piece] = []
+        size = 0
+
+        def hold(events: list[Event]) -> None:
+            nonlocal size
+            self._count(events)
+            pieces = join(events)
+            whole.extend(pieces)
+            size += sum(map(len, pieces))
+            self._progress.note_held()
+
+        self._progress.held = lambda: self._source.body.size + splitter.held + size
+        hold(events)
+        while pieces := await self._source.read():
+            hold(self._cut(splitter, pieces))
+        hold(splitter.finish())
         return whole
 
-    async def write_whole(self, whole: bytearray) -> None:
+    async def write_whole(self, whole: list[Piece]) -> None:
         """Send a held body with one write."""
-        await self._write([memoryview(whole)])
+        await self._write(whole)
 
     def _cut(self, splitter: Splitter, pieces: list[bytes]) -> list[Event]:
         """Cut what has arrived; the end, where it has too, is judged before the last byte can leave.
@@ -107,12 +114,6 @@ class Relay:
         if events:
             self._count(events)
             await self._write(join(events))
-
-    def _hold(self, whole: bytearray, events: list[Event]) -> None:
-        self._count(events)
-        for piece in join(events):
-            whole += piece
-        self._progress.note_held()
 
     def _count(self, events: list[Event]) -> None:
         progress = self._progress
