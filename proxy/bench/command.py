@@ -33,6 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--scale", type=_positive, default=1.0, metavar="F", help="factor on sizes and durations (1: 250 MB a List)")
     add("--rounds", type=_count, default=ROUNDS, metavar="N", help=f"rounds for each arm (default {ROUNDS})")
     add("--arms", type=_names, default=NAMES, metavar="LIST", help=f"some of: {', '.join(NAMES)}")
+    add(
+        "--encoder",
+        choices=("streaming", "whole"),
+        default="streaming",
+        help="how the backend writes Lists: in chunks of 2 KiB as servers from 1.33 on, or in large ones as before",
+    )
     add("--gigabyte", action="store_true", help="measure memory instead: 1 GB Lists, one, ten at once, a slow client")
     add("--out", type=Path, default=Path("bench-out"), metavar="DIR", help="where bench.json goes (default bench-out)")
 
@@ -88,7 +94,7 @@ async def _speed(args: argparse.Namespace, screen: Screen, children: Children) -
     """Let the arms take turns, in another order each round, so that no one always follows the same."""
     chosen = _available(args.arms, screen)
     pods = max(MIN_PODS, round(PODS * args.scale))
-    backend = await start_backend(children, "--encoder", "streaming", "--pods", str(pods), "--pod-size", str(POD_SIZE))
+    backend = await start_backend(children, "--encoder", args.encoder, "--pods", str(pods), "--pod-size", str(POD_SIZE))
     work = await rounds.prepare(backend.url, GET_SECONDS * min(args.scale, 1.0))
     samples: list[Sample] = []
     with screen.bar("rounds", args.rounds * len(chosen), "{:.0f}".format) as bar:
@@ -100,12 +106,15 @@ async def _speed(args: argparse.Namespace, screen: Screen, children: Children) -
                 bar.advance(1)
     medians = Medians(samples, [arm.name for arm in chosen])
     about = (
-        f"{pods:,} pods of {POD_SIZE:,} bytes, a List of {work.list_size:,} bytes, JSON, identity; medians of "
+        f"{pods:,} pods of {POD_SIZE:,} bytes, a List of {work.list_size:,} bytes, JSON, identity, from a backend with "
+        f"--encoder {args.encoder}; medians of "
         f"{args.rounds} rounds, a fresh process for each arm and round; CPU is that of the proxy's processes alone."
     )
     sizes = {"pods": pods, "pod_bytes": POD_SIZE, "list_bytes": work.list_size, "rounds": args.rounds}
     tables = [medians.table(report.LIST_COLUMNS), medians.table(report.GET_COLUMNS)]
-    return Result(about, {**sizes, "scale": args.scale}, report.versions(chosen), tables, samples)
+    return Result(
+        about, {**sizes, "scale": args.scale, "encoder": args.encoder}, report.versions(chosen), tables, samples
+    )
 
 
 async def _memory(args: argparse.Namespace, screen: Screen, children: Children) -> Result:
