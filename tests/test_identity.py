@@ -20,6 +20,7 @@ from tests.fakes.running import running
 from tests.fakes.wire import request
 
 OPENSSL = shutil.which("openssl")
+CA_USAGE = "keyUsage=critical,keyCertSign,cRLSign"  # Python demands it from 3.13 on
 needs_openssl = pytest.mark.skipif(OPENSSL is None, reason="certificates are made with the openssl command")
 
 
@@ -61,7 +62,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
     for name in ("ca", "other-ca"):
         key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", f"{name}.key")
-        openssl("req", "-x509", *key, "-out", f"{name}.crt", "-days", "1", "-subj", f"/CN={name}")
+        openssl("req", "-x509", *key, "-out", f"{name}.crt", "-days", "1", "-subj", f"/CN={name}", "-addext", CA_USAGE)
     for name in ("server", "client"):
         key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", f"{name}.key")
         openssl("req", "-new", *key, "-out", f"{name}.csr", "-subj", f"/CN={name}")

@@ -366,7 +366,7 @@ INVALID = {
     "invalid_json": BEFORE_ITEMS + ITEM + b',{"x":01}]}',
     "two commas": BEFORE_ITEMS + ITEM + b",," + ITEM + b"]}",
     "last comma": BEFORE_ITEMS + ITEM + b",]}",
-    "nesting": BEFORE_ITEMS + ITEM + b"," + b"[" * 2500 + b"]" * 2500 + b"]}",
+    "nesting": BEFORE_ITEMS + ITEM + b"," + b"[" * 20_000 + b"]" * 20_000 + b"]}",
     "garbage": b"<html>definitely not JSON</html>",
     "empty": b"",
 }
