@@ -1,5 +1,7 @@
 """One JSON line for each request without anything secret: no token, and of the query what Lists are asked with."""
 
+import os
+import select
 from typing import BinaryIO
 
 import msgspec
@@ -18,12 +20,22 @@ LOGGED_PARAMETERS = (
 )
 
 
+MAX_TEXT = 512
+"""Characters kept of a path, a parameter or a User-Agent: a line should fit the 4,096 bytes that a pipe takes whole."""
+
+
 class AccessLog:
-    """Writes lines to a binary stream; None keeps silent."""
+    """Writes lines to a stream; None keeps silent.
+
+    A line is dropped where nobody reads: a full pipe would else stop the event loop and with it every request.
+    """
 
     def __init__(self, stream: BinaryIO | None) -> None:
         self._stream = stream
         self._encoder = msgspec.json.Encoder()
+        self._poll = select.poll()
+        if stream is not None:
+            self._poll.register(stream, select.POLLOUT)
 
     def write(self, progress: Progress, *, method: str, target: str, user_agent: str, now: float) -> None:
         """Write the line of a request that is over."""
@@ -44,12 +56,14 @@ class AccessLog:
             "duration_seconds": round(now - started, 6),
             "peak_buffered_bytes": progress.peak_held,
             "abort": progress.abort_reason or None,
-            "audit_id": progress.audit_id,
-            "user_agent": user_agent,
+            "audit_id": _printable(progress.audit_id),
+            "user_agent": _printable(user_agent),
         }
         try:
-            self._stream.write(self._encoder.encode(line) + b"\n")
-            self._stream.flush()
+            if self._poll.poll(0):
+                os.write(self._stream.fileno(), self._encoder.encode(line) + b"\n")
+        except BlockingIOError:
+            return
         except OSError:
             self._stream = None  # nobody reads any more; a log is no reason to fail requests
 
@@ -62,5 +76,5 @@ def _public(query: str) -> dict[str, str]:
 
 
 def _printable(text: str) -> str:
-    """Write what is not UTF-8 (kept as surrogates) as escapes, as JSON has no way to say it."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    """Write what is not UTF-8 (kept as surrogates) as escapes, as JSON has no way to say it; cut what is long."""
+    return text[:MAX_TEXT].encode("utf-8", "backslashreplace").decode()

@@ -71,7 +71,7 @@ class Handler:
         self._note(progress, plan)
         if self._credential is not None:
             _check_host(request)
-        if request.body is not None and first(request.lines, b"expect").lower() == "100-continue":
+        if request.expects_continue:
             request.answer.send_continue()
         response = await self._upstream.send(self._outgoing(request, target, plan, progress))
         try:
@@ -185,7 +185,7 @@ class Handler:
         try:
             request.answer.start(code, status.phrase(code).encode(), lines, len(body))
             request.answer.write_now(body)
-            progress.bytes_sent = len(body)
+            progress.bytes_sent = request.answer.sent
             request.answer.end()
         except ClientGoneError as gone:
             self._abort(request, progress, gone.reason, code)
@@ -217,7 +217,7 @@ def _check_host(request: Request) -> None:
     """
     host = first(request.lines, b"host")
     try:
-        name = urlsplit(f"//{host}").hostname or ""
+        name = "" if set("@/?#") & set(host) else urlsplit(f"//{host}").hostname or ""
     except ValueError:
         name = ""
     if not is_loopback(name):

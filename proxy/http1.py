@@ -32,6 +32,11 @@ class BodyStream:
         return bool(self._pieces) or self.ended or self._error is not None
 
     @property
+    def is_paused(self) -> bool:
+        """Whether so much waits to be read that pushing has been paused."""
+        return self._paused
+
+    @property
     def is_over(self) -> bool:
         """Whether the message has ended and all of it has been read."""
         return self.ended and not self._pieces

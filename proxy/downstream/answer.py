@@ -7,7 +7,7 @@ plain close would look like the end of the body (HTTP/1.0 clients).
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from proxy.core.headers import Lines, values
+from proxy.core.headers import Lines, first, values
 from proxy.core.request import is_upgrade
 from proxy.http1 import LAST_CHUNK, NO_BODY_STATUSES, BodyStream, Piece, chunk, render_head
 
@@ -24,6 +24,11 @@ class Request:
     body: BodyStream | None
     is_chunked: bool = False
     answer: "Answer" = field(init=False)
+
+    @property
+    def expects_continue(self) -> bool:
+        """Whether the client waits to be told before it sends its body (RFC 9110, 10.1.1: not with HTTP/1.0)."""
+        return self.body is not None and not self.is_http10 and first(self.lines, b"expect").lower() == "100-continue"
 
     @property
     def wants_upgrade(self) -> bool:
@@ -57,6 +62,9 @@ class Wire(Protocol):
 
     async def drain(self) -> float:
         """Wait until the client has caught up; return the seconds that took."""
+
+    def reset_on_close(self, on: bool) -> None:
+        """Let the kernel end the connection with a reset, however it comes to end, until told otherwise."""
 
     def abort(self, *, reset: bool = False) -> None:
         """Drop the connection and what waits to be sent."""
@@ -101,6 +109,10 @@ class Answer:
             lines = [*lines, (b"Connection", b"close")]
         elif request.is_http10:
             lines = [*lines, (b"Connection", b"keep-alive")]
+        if self._until_close:
+            connection.reset_on_close(True)  # even if the process dies, no half body looks whole
+        if status == 204:
+            lines = [line for line in lines if line[0].lower() != b"content-length"]  # RFC 9110, section 8.6
         connection.write([render_head(b"HTTP/1.1 %d %s" % (status, reason), lines)])
 
     async def write(self, pieces: list[Piece]) -> float:
@@ -112,8 +124,8 @@ class Answer:
 
     def write_now(self, body: bytes) -> None:
         """Send a short body of announced length, without waiting."""
-        self.sent += len(body)
         if self._has_body:
+            self.sent += len(body)
             self._connection.write([body])
 
     def send_continue(self) -> None:
@@ -125,6 +137,8 @@ class Answer:
         self.ended = True
         if self._chunked:
             self._connection.write([LAST_CHUNK])
+        if self._until_close:
+            self._connection.reset_on_close(False)
 
     def abort(self) -> None:
         """End the connection so that nobody can take what was sent for a complete response."""

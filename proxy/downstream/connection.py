@@ -27,8 +27,6 @@ MAX_PIPELINED = 16
 LINGER_SECONDS = 2.0
 """How long an answered request may go on sending its body before the connection is closed under it."""
 
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-
 Handler = Callable[[Request], Awaitable[None]]
 
 
@@ -60,11 +58,15 @@ class Connection(asyncio.Protocol):
         self._target = b""
         self._lines: Lines = []
         self._incoming: BodyStream | None = None
-        self._head_size = 0
+        self._unparsed = 0  # bytes since the parser last had something to tell
+        self._framing = b""  # of a body whose request the parser takes to have ended
+        self._is_primed = False
+        self._current: Request | None = None
         self._in_head = False
         self._is_paused = False
         self._idle_since = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
+        self._waiting = 0  # to be sent when the timer last looked
 
     # --- asyncio.Protocol -----------------------------------------------------------------------------------------
 
@@ -75,27 +77,40 @@ class Connection(asyncio.Protocol):
         self._timer = self._loop.call_later(self._limits.idle_seconds, self._close_if_idle)
 
     def data_received(self, data: bytes) -> None:  # noqa: D102
-        if self._refusal is not None:
-            return
-        if self._in_head or not self._incoming:
-            self._head_size += len(data)
+        self._unparsed += len(data)
+        while data and self._refusal is None:
+            data = self._parse(data)
+        if self._unparsed > self._limits.header_bytes:
+            self._refuse(431, f"head or trailer over {self._limits.header_bytes} bytes")
+
+    def _parse(self, data: bytes) -> bytes:
+        """Feed the parser; return what stands behind a request that asked for an upgrade, which ends it."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._parse_on(data[upgrade.args[0] :])
+            self._renew_parser()
+            return data[upgrade.args[0] :]
         except httptools.HttpParserError:
             self._refuse(400, "malformed HTTP request")
-        if self._in_head and self._head_size > self._limits.header_bytes and self._refusal is None:
-            self._refuse(431, f"request head over {self._limits.header_bytes} bytes")
+        return b""
 
-    def _parse_on(self, rest: bytes) -> None:
-        """Go on after a request that asked for an upgrade: it was not granted, so HTTP/1.1 it remains."""
+    def _renew_parser(self) -> None:
+        """Go on after a request that asked for an upgrade: it was not granted, so HTTP/1.1 it remains.
+
+        llhttp takes such a request to end with its head. One with a body goes on in a parser that has been shown the
+        framing: read as requests of their own, its bytes would pass our rules by.
+        """
         self._parser = httptools.HttpRequestParser(self)
-        if rest:
-            self.data_received(rest)
+        if self._framing:
+            framing, self._framing = self._framing, b""
+            self._is_primed = True
+            self._parser.feed_data(b"POST / HTTP/1.1\r\n" + framing + b"\r\n\r\n")
+            self._is_primed = False
 
     def eof_received(self) -> None:
         """Close: a client that has closed its side is gone, as for nginx; half-closed clients are not served."""
+        if self._current is not None:
+            self._current.answer.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102
         self._transport = None
@@ -118,27 +133,34 @@ class Connection(asyncio.Protocol):
     # --- httptools callbacks ----------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:  # noqa: D102
+        if self._is_primed:
+            return
         self._target, self._lines, self._in_head = b"", [], True
 
     def on_url(self, url: bytes) -> None:  # noqa: D102
-        self._target += url
+        if self._in_head:
+            self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:  # noqa: D102
         if self._in_head:  # not a trailer, which could smuggle a credential past the rules
             self._lines.append((name, value))
 
     def on_headers_complete(self) -> None:  # noqa: D102
-        parser, lines = self._parser, self._lines
-        self._in_head, self._head_size = False, 0
-        version = parser.get_http_version()
-        if problem := _find_problem(version, lines):
-            self._refuse(400, problem)
+        if self._is_primed:
             return
+        parser, lines = self._parser, self._lines
+        self._in_head, self._unparsed = False, 0
+        version, method = parser.get_http_version(), parser.get_method().decode("ascii")
+        if problem := _find_problem(method, version, lines):
+            self._refuse(400, problem)
+            raise BadRequestError(problem)  # stops the parser: what follows must not be taken for a request
         is_http10 = version == "1.0"
         is_chunked = bool(first(lines, b"transfer-encoding"))
         has_body = is_chunked or first(lines, b"content-length") not in ("", "0")
         body = BodyStream(self._limits.read_buffer_bytes, self._pause, self._resume) if has_body else None
-        method = parser.get_method().decode("ascii")
+        if has_body and parser.should_upgrade():
+            name = b"transfer-encoding" if is_chunked else b"content-length"
+            self._framing = name + b": " + first(lines, name).encode("latin-1")
         keep_alive = parser.should_keep_alive()
         request = Request(method, self._target, lines, is_http10, keep_alive, body, is_chunked)
         request.answer = Answer(self, request)
@@ -150,11 +172,13 @@ class Connection(asyncio.Protocol):
             self._task = self._loop.create_task(self._serve())
 
     def on_body(self, data: bytes) -> None:  # noqa: D102
+        self._unparsed = 0
         if self._incoming is not None:
             self._incoming.push(data)
 
     def on_message_complete(self) -> None:  # noqa: D102
-        if self._incoming is not None:
+        self._unparsed = 0
+        if self._incoming is not None and not self._framing:
             self._incoming.end()
             self._incoming = None
 
@@ -163,8 +187,9 @@ class Connection(asyncio.Protocol):
     async def _serve(self) -> None:
         """Handle what waits in the queue; a connection without a request has no task."""
         while self._queue and self._transport is not None:
-            request = self._queue.popleft()
-            if self._is_paused and not self._queue and self._incoming is None:
+            await self.drain()  # answers without a body do not wait themselves
+            request = self._current = self._queue.popleft()
+            if not self._queue and not (self._incoming is not None and self._incoming.is_paused):
                 self._resume()
             self.keeps_alive = request.keep_alive
             try:
@@ -174,6 +199,7 @@ class Connection(asyncio.Protocol):
                 request.answer.abort()
             if not request.answer.ended:
                 break
+            self._current = None
             if not self.keeps_alive or not await self._swallow(request.body):
                 self._close()
                 break
@@ -237,18 +263,25 @@ class Connection(asyncio.Protocol):
         await self._drained
         return self._loop.time() - since
 
+    def reset_on_close(self, on: bool) -> None:
+        """Let the kernel end the connection with a reset, however it comes to end, until told otherwise."""
+        sock = self._transport.get_extra_info("socket") if self._transport is not None else None
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", int(on), 0))
+
     def abort(self, *, reset: bool = False) -> None:
         """Drop the connection and what waits to be sent; with `reset` the client sees ECONNRESET, not an end."""
         if self._transport is None:
             return
-        sock = self._transport.get_extra_info("socket")
-        if reset and sock is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        if reset:
+            self.reset_on_close(True)
         self._transport.abort()
 
     def drop(self) -> "asyncio.Task[None] | None":
         """Cancel the request under way, whose handler aborts its answer, or close; return what is to be awaited."""
-        if self._task is None:
+        if self._task is None and self.write_buffer_size:
+            self.abort(reset=True)
+        elif self._task is None:
             self._close()
         else:
             self._task.cancel()
@@ -264,11 +297,19 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def _close_if_idle(self) -> None:
-        """Close after `idle_seconds` without a request; one that does not finish its head counts as idle."""
+        """Close after `idle_seconds` without a request; one that does not finish its head counts as idle.
+
+        A client that does not even take the rest of what was sent is dropped.
+        """
         due = self._idle_since + self._limits.idle_seconds
+        waiting = self.write_buffer_size
+        if self._transport is not None and self._transport.is_closing() and waiting == self._waiting:
+            self.abort(reset=True)
+            return
+        self._waiting = waiting
         if self.is_idle and self._loop.time() >= due:
             self._close()
-            return
+            due = self._loop.time() + self._limits.idle_seconds
         delay = self._limits.idle_seconds if not self.is_idle else due - self._loop.time()
         self._timer = self._loop.call_later(max(delay, 1.0), self._close_if_idle)
 
@@ -286,6 +327,8 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, status: int, message: str) -> None:
         """Answer what is not HTTP after everything before it, then close: its end cannot be known."""
+        if self._refusal is not None:
+            return
         self._refusal = (status, message)
         if self._incoming is not None:
             self._incoming.fail(BadRequestError(message))
@@ -305,11 +348,13 @@ class Connection(asyncio.Protocol):
             self._close()
 
 
-def _find_problem(version: str, lines: Lines) -> str:
+def _find_problem(method: str, version: str, lines: Lines) -> str:
     """Return what is wrong with a head that llhttp lets pass, nothing if all is well.
 
     Where two parsers could read the framing differently, requests can be smuggled (RFC 9112, section 11.2).
     """
+    if method == "CONNECT":
+        return "no tunnels here"
     if version not in ("1.0", "1.1"):
         return "HTTP/1.1 is spoken here"
     if version == "1.1" and len(values(lines, b"host")) != 1:

@@ -10,7 +10,7 @@ from typing import cast
 import httptools
 
 from proxy.core.errors import RestreamError, UpstreamClosedError, UpstreamProtocolError, UpstreamTimeoutError
-from proxy.core.headers import Lines, first
+from proxy.core.headers import Lines, first, values
 from proxy.http1 import LAST_CHUNK, NO_BODY_STATUSES, BodyStream, Piece, chunk
 from proxy.settings import Limits
 
@@ -49,9 +49,11 @@ class Connection(asyncio.BufferedProtocol):
         self._method = ""
         self._reason = b""
         self._lines: Lines = []
-        self._head_size = 0
+        self._unparsed = 0  # bytes since the parser last had something to tell
         self._drained: asyncio.Future[None] | None = None
         self._sender: asyncio.Task[None] | None = None
+        self._timeout: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
@@ -63,18 +65,24 @@ class Connection(asyncio.BufferedProtocol):
         if self._transport is None:
             raise UpstreamClosedError("the upstream closed the connection")
         self._parser = httptools.HttpResponseParser(self)
-        self._method, self._reason, self._lines, self._head_size = method, b"", [], 0
+        self._method, self._reason, self._lines, self._unparsed = method, b"", [], 0
         self._left, self._until_close = None, False
         self._is_answered = self._is_reusable = False
         self._head = self._loop.create_future()
         self._transport.write(head)
-        timer = self._loop.call_later(timeout, self._expire) if timeout else None
+        self._timeout = timeout
+        self._restart_timer()
         try:
             return await self._head
         finally:
-            self._head = None
-            if timer:
-                timer.cancel()
+            self._head = self._timeout = None
+            self._restart_timer()
+
+    def _restart_timer(self) -> None:
+        """Give the upstream its full time from now: it cannot answer before it has the request's body."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(self._timeout, self._expire) if self._timeout else None
 
     def send_body(self, body: BodyStream, *, is_chunked: bool) -> None:
         """Send a request's body as it comes, beside waiting for the response; failures surface there."""
@@ -86,6 +94,7 @@ class Connection(asyncio.BufferedProtocol):
                 if self._transport is None:
                     return
                 self._transport.writelines(chunk(pieces) if is_chunked else pieces)
+                self._restart_timer()
                 if self._drained is not None:
                     await self._drained
             if is_chunked and self._transport is not None:
@@ -161,16 +170,15 @@ class Connection(asyncio.BufferedProtocol):
     # --- the response -------------------------------------------------------------------------------------------------
 
     def _parse(self, data: memoryview) -> None:
-        if self._head is not None:
-            self._head_size += len(data)
+        self._unparsed += len(data)
         try:
             self._parser.feed_data(data)  # type: ignore[union-attr]  # the caller has looked
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._fail(UpstreamProtocolError("the upstream does not speak HTTP/1.1"))
             self.close()
             return
-        if self._head is not None and not self._head.done() and self._head_size > self._limits.header_bytes:
-            self._fail(UpstreamProtocolError(f"response head over {self._limits.header_bytes} bytes"))
+        if self._unparsed > self._limits.header_bytes:
+            self._fail(UpstreamProtocolError(f"head or trailer over {self._limits.header_bytes} bytes"))
             self.close()
 
     def _take_counted(self, data: Piece) -> None:
@@ -205,8 +213,14 @@ class Connection(asyncio.BufferedProtocol):
     def on_headers_complete(self) -> None:  # noqa: D102
         parser = self._parser
         assert parser is not None  # noqa: S101 (it is calling)
+        self._unparsed = 0
         status = parser.get_status_code()
         if status < 200 or self._head is None or self._head.done():
+            return
+        codings = [coding.lower() for coding in values(self._lines, b"transfer-encoding")]
+        if codings not in ([], ["chunked"]):
+            self._fail(UpstreamProtocolError("the upstream uses a transfer coding other than chunked"))
+            self.close()
             return
         length_text = first(self._lines, b"content-length")
         length = int(length_text) if length_text else None
@@ -223,12 +237,14 @@ class Connection(asyncio.BufferedProtocol):
         self._head.set_result(Response(status, self._reason, self._lines, length, body, self))
 
     def on_body(self, data: bytes) -> None:  # noqa: D102
+        self._unparsed = 0
         if self._left is not None:
             self._take_counted(data)
         elif self._body is not None:
             self._body.push(data)
 
     def on_message_complete(self) -> None:  # noqa: D102
+        self._unparsed = 0
         if self._body is not None and self._left is None:
             self._end_body()
 
