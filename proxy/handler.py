@@ -156,8 +156,7 @@ class Handler:
             self._note(progress, planning.BODY_NOT_A_LIST)
 
     def _start(self, request: Request, response: Response, progress: Progress, length: int | None) -> None:
-        mode = f"{progress.mode}; reason={progress.reason}".encode()
-        lines: Lines = headers.to_client(response.lines, mode=mode)
+        lines: Lines = headers.to_client(response.lines, mode=progress.mode_line)
         if length is not None and response.length is None:
             lines.append((b"Content-Length", b"%d" % length))
         request.answer.start(response.status, response.reason, lines, length)
@@ -175,12 +174,11 @@ class Handler:
         progress.reason = error.reason
         accept = headers.parse_accept(values(request.lines, b"accept"))
         content_type, body = status.render(code, f"kube-restream: {error}", accept)
-        mode = f"{progress.mode}; reason={progress.reason}".encode()
         lines: Lines = [
             (b"Content-Type", content_type),
             (b"Content-Length", b"%d" % len(body)),
             (b"Cache-Control", b"no-cache, private"),
-            (b"X-Restream-Mode", mode),
+            (b"X-Restream-Mode", progress.mode_line),
         ]
         try:
             request.answer.start(code, status.phrase(code).encode(), lines, len(body))

@@ -35,6 +35,11 @@ class Progress:
     labels: tuple[str, str] = OTHER
     count_items: Callable[[float], None] | None = field(default=None, repr=False)
 
+    @property
+    def mode_line(self) -> bytes:
+        """Return the value of X-Restream-Mode."""
+        return f"{self.mode}; reason={self.reason}".encode()
+
     def note_held(self) -> None:
         """Take a look at what is held, for the peak."""
         self.peak_held = max(self.peak_held, self.held())

@@ -58,12 +58,9 @@ class Relay:
         are coalesced to what one read brings.
         """
         self._progress.held = lambda: self._source.body.size + splitter.held + self._answer.waiting
-        while True:
-            await self._write_events(events)
-            pieces = await self._source.read()
-            if not pieces:
-                break
-            events = self._cut(splitter, pieces)
+        await self._write_events(events)
+        while pieces := await self._source.read():
+            await self._write_events(self._cut(splitter, pieces))
         await self._write_events(splitter.finish())
 
     async def buffered(self, splitter: Splitter, events: list[Event]) -> list[Piece]:
@@ -104,7 +101,7 @@ class Relay:
         progress, answer = self._progress, self._answer
         if progress.first_byte is None:
             progress.first_byte = monotonic()
-        stalled = await answer.write(list(pieces))
+        stalled = await answer.write(pieces)
         progress.bytes_sent = answer.sent
         progress.note_held()
         if stalled:

@@ -29,8 +29,7 @@ MODE_HEADER = b"x-restream-mode"
 REQUEST_OWN = frozenset({b"host", b"expect", MODE_HEADER})
 """Lines of a request that end here: the proxy writes its own Host and answers Expect itself."""
 
-CREDENTIALS = frozenset({b"authorization", b"impersonate-user", b"impersonate-group", b"impersonate-uid"})
-CREDENTIAL_PREFIXES = (b"impersonate-extra-", b"impersonate-", b"x-remote-")
+CREDENTIAL_PREFIXES = (b"impersonate-", b"x-remote-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ def to_client(lines: Lines, *, mode: bytes) -> Lines:
 
 def is_credential(name: bytes) -> bool:
     """Whether a line (its name in lower case) says who the client is."""
-    return name in CREDENTIALS or name.startswith(CREDENTIAL_PREFIXES)
+    return name == b"authorization" or name.startswith(CREDENTIAL_PREFIXES)
 
 
 def named_by_connection(lines: Lines) -> frozenset[bytes]:

@@ -4,6 +4,7 @@ A response that cannot be completed is aborted: the connection ends without a la
 plain close would look like the end of the body (HTTP/1.0 clients).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -57,7 +58,7 @@ class Wire(Protocol):
     def write_buffer_size(self) -> int:
         """Bytes written that the kernel has not taken yet."""
 
-    def write(self, pieces: list[Piece]) -> None:
+    def write(self, pieces: Sequence[Piece]) -> None:
         """Hand bytes to the transport. Raises ClientGoneError without one."""
 
     async def drain(self) -> float:
@@ -115,7 +116,7 @@ class Answer:
             lines = [line for line in lines if line[0].lower() != b"content-length"]  # RFC 9110, section 8.6
         connection.write([render_head(b"HTTP/1.1 %d %s" % (status, reason), lines)])
 
-    async def write(self, pieces: list[Piece]) -> float:
+    async def write(self, pieces: Sequence[Piece]) -> float:
         """Send a part of the body, in one piece; wait while the client does not keep up, and return the seconds."""
         size = sum(map(len, pieces))
         self.sent += size

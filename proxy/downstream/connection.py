@@ -8,7 +8,7 @@ import logging
 import socket
 import struct
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -249,7 +249,7 @@ class Connection(asyncio.Protocol):
         """Bytes written that the kernel has not taken yet."""
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
-    def write(self, pieces: list[Piece]) -> None:
+    def write(self, pieces: Sequence[Piece]) -> None:
         """Hand bytes to the transport. Raises ClientGoneError without one."""
         if self._transport is None or self._transport.is_closing():
             raise ClientGoneError("the client closed the connection")
