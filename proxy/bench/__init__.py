@@ -5,5 +5,6 @@ Backend, proxy and peers are child processes, so that what one of them takes in 
 * `children`: processes that live no longer than we do; `servers`: the embedded backend and the proxy among them
 * `load`: the client, cheap enough to share the machine with what it measures; `sampling`: memory and CPU from /proc
 * `demo`, with `paths`, `screen`, `plot` and `kubectl`: the comparison of the two paths, here and now
-* `command`, with `peers`, `rounds`, `report` and `gigabyte`: the benchmark
+* `command`, with `peers`, `rounds`, `report` and `gigabyte`: the benchmark; with `paging`, `pagingreport` and
+  `pagingplot`: what paging spares a backend
 """

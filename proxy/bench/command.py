@@ -9,9 +9,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from proxy.bench import gigabyte, report, rounds, session
+from proxy.bench import gigabyte, paging, pagingreport, report, rounds, session
 from proxy.bench.children import Children
 from proxy.bench.errors import BenchError, LoadError
 from proxy.bench.peers import Arm, arms
@@ -23,6 +24,7 @@ from proxy.bench.servers import start_backend
 # 100,000 pods of 2.5 KB make a List of 250 MB.
 PODS, POD_SIZE, ROUNDS, GET_SECONDS = 100_000, 2500, 5, 1.5
 MIN_PODS = 1000
+Measure = Callable[[argparse.Namespace, Screen, Children], Awaitable[Result]]
 NAMES = ("direct", "kubectl proxy", "haproxy", "raw", "streamed", "buffered")
 
 
@@ -39,7 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="streaming",
         help="how the backend writes Lists: in chunks of 2 KiB as servers from 1.33 on, or in large ones as before",
     )
-    add("--gigabyte", action="store_true", help="measure memory instead: 1 GB Lists, one, ten at once, a slow client")
+    other = parser.add_mutually_exclusive_group().add_argument
+    other("--gigabyte", action="store_true", help="measure memory instead: 1 GB Lists, one, ten at once, a slow client")
+    other("--paging", action="store_true", help="measure what paging spares a backend that assembles whole Lists")
     add("--out", type=Path, default=Path("bench-out"), metavar="DIR", help="where bench.json goes (default bench-out)")
 
 
@@ -75,19 +79,26 @@ async def _bench(args: argparse.Namespace, screen: Screen) -> int:
     facts = report.machine()
     with Children() as children:
         try:
-            result = await (_memory if args.gigabyte else _speed)(args, screen, children)
+            name, measure = _chosen(args)
+            result = await measure(args, screen, children)
         except LoadError as error:
             await asyncio.sleep(rounds.AFTERWARDS_SECONDS)
             children.check()
             raise BenchError(f"backend: {error}") from None
     print("\n\n".join([*(table.markdown() for table in result.tables), report.describe(facts, result)]))
-    path = args.out / ("gigabyte.json" if args.gigabyte else "bench.json")
+    path = args.out / f"{name}.json"
     try:
         report.write_json(path, facts, result)
     except OSError as error:
         raise BenchError(f"cannot write {path}: {error.strerror or error}") from None
     screen.say(f"\nEvery sample: {path}")
     return 0
+
+
+def _chosen(args: argparse.Namespace) -> tuple[str, Measure]:
+    if args.gigabyte:
+        return "gigabyte", _memory
+    return ("paging", _paging) if args.paging else ("bench", _speed)
 
 
 async def _speed(args: argparse.Namespace, screen: Screen, children: Children) -> Result:
@@ -121,6 +132,18 @@ async def _memory(args: argparse.Namespace, screen: Screen, children: Children) 
     samples = await gigabyte.measure(children, screen, args.scale)
     about = f"Pods of {gigabyte.POD_SIZE:,} bytes; a fresh proxy for each row; peak RSS is the kernel's (VmHWM)."
     return Result(about, {"scale": args.scale}, report.versions([]), [gigabyte.table(samples)], samples)
+
+
+async def _paging(args: argparse.Namespace, screen: Screen, children: Children) -> Result:
+    planned = paging.workloads(args.scale)
+    runs = await paging.measure(children, screen, planned, args.rounds)
+    pagingreport.draw(args.out / "paging.png", screen, planned[0], runs)
+    about = (
+        "A backend with --encoder whole; fresh processes for each measurement; peak memory is the kernel's (VmHWM); "
+        f"one List: medians of {args.rounds} rounds. A bound is the most that paged may be, of direct or by itself."
+    )
+    sizes = {"scale": args.scale, "rounds": args.rounds}
+    return Result(about, sizes, report.versions([]), pagingreport.tables(runs, planned), runs)
 
 
 def _available(names: tuple[str, ...], screen: Screen) -> list[Arm]:

@@ -33,7 +33,7 @@ def write(path: Path, title: str, subtitle: str, results: list[PathResult]) -> N
     axes.set_ylim(0, top * 1.18)
     axes.set_xlabel("seconds since the Lists were asked for", color=INK)
     axes.set_ylabel("resident memory of the proxy (MiB)", color=INK)
-    _clean(axes)
+    clean(axes)
     axes.set_title(subtitle, loc="left", fontsize=10, color=INK, pad=10)
     axes.text(0, 1.1, title, transform=axes.transAxes, fontsize=14, fontweight="bold", color=INK)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,8 @@ def _label(axes: Axes, result: PathResult, at: tuple[float, float], offset: tupl
     axes.annotate(text, at, offset, textcoords="offset points", color=COLOURS[result.mode], fontweight="bold", ha=side)
 
 
-def _clean(axes: Axes) -> None:
+def clean(axes: Axes) -> None:
+    """Leave of the frame what is read."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):

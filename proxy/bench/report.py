@@ -64,7 +64,7 @@ class Result:
     sizes: dict[str, float]
     versions: dict[str, str]
     tables: list[Table]
-    samples: list[Sample]
+    samples: Sequence[Sample]
 
 
 class Medians:

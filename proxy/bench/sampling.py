@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -83,6 +83,31 @@ class Series:
     def time_of_peak(self) -> float:
         """Return when it was largest."""
         return self.times[self.values.index(self.peak)] if self.values else 0.0
+
+
+class Residents:
+    """Watches the resident memory of some processes by name: an async context manager."""
+
+    def __init__(self, pids: Mapping[str, int]) -> None:
+        self._pids = pids
+        zero = time.monotonic()
+        self.series = {name: Series(zero) for name in pids}
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.ensure_future(self._watch())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        while True:
+            for name, pid in self._pids.items():
+                self.series[name].add(memory(pid, "VmRSS"))
+            await asyncio.sleep(RESIDENT_EVERY)
 
 
 class Sampler:

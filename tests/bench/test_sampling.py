@@ -1,9 +1,10 @@
 """What is read from /proc and from the proxy's metrics."""
 
+import asyncio
 import os
 import time
 
-from proxy.bench.sampling import Series, cpu_seconds, memory, process_tree, total
+from proxy.bench.sampling import RESIDENT_EVERY, Residents, Series, cpu_seconds, memory, process_tree, total
 
 PAGE = """\
 # HELP restream_buffered_bytes Bytes held for requests now.
@@ -40,6 +41,17 @@ def test_reads_the_cpu_of_a_process_tree() -> None:
     while time.process_time() - own < 0.05:
         pass
     assert 0.05 <= cpu_seconds(tree) - before < 1
+
+
+async def test_residents_are_watched_side_by_side() -> None:
+    """Each process has a curve of its own, until the watch ends."""
+    async with Residents({"self": os.getpid(), "gone": 2**22 + 1}) as residents:
+        await asyncio.sleep(3 * RESIDENT_EVERY)
+    assert residents.series["self"].peak > 1 << 20
+    assert residents.series["gone"].peak == 0
+    count = len(residents.series["self"].values)
+    await asyncio.sleep(3 * RESIDENT_EVERY)
+    assert len(residents.series["self"].values) == count
 
 
 def test_a_series_knows_its_peak() -> None:
