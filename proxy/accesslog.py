@@ -51,6 +51,7 @@ class AccessLog:
             "reason": progress.reason,
             "code": progress.code,
             "items": progress.items,
+            "pages": progress.pages,
             "bytes": progress.bytes_sent,
             "first_byte_seconds": None if first_byte is None else round(first_byte - started, 6),
             "duration_seconds": round(now - started, 6),

@@ -1,31 +1,21 @@
 """The admin listener: /metrics, /healthz and /readyz, away from the apiserver's own paths of those names."""
 
-import asyncio
 import ssl
 from collections.abc import Callable
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
-from proxy.core.errors import RestreamError
-from proxy.identity import Identity
+from proxy.discovery import Discovery
 from proxy.metrics import Metrics
-from proxy.upstream.pool import Request, Upstream
-
-PROBE_SECONDS = 3.0
-PROBE_TARGET = b"/version"
-"""Readable by everyone on a default cluster; and any answer below 500 will do."""
 
 
 class Admin:
     """Answers scrapes and probes. `is_draining` tells whether the proxy is going down."""
 
-    def __init__(
-        self, metrics: Metrics, upstream: Upstream, identity: Identity, is_draining: Callable[[], bool]
-    ) -> None:
+    def __init__(self, metrics: Metrics, discovery: Discovery, is_draining: Callable[[], bool]) -> None:
         self._metrics = metrics
-        self._upstream = upstream
-        self._identity = identity
+        self._discovery = discovery
         self._is_draining = is_draining
         self._runner: web.AppRunner | None = None
 
@@ -53,25 +43,5 @@ class Admin:
         return web.Response(text="ok\n")
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        problem = "draining" if self._is_draining() else await self._probe()
+        problem = "draining" if self._is_draining() else await self._discovery.probe()
         return web.Response(status=503 if problem else 200, text=f"{problem or 'ok'}\n")
-
-    async def _probe(self) -> str:
-        """Return what keeps the upstream from answering, nothing if it does."""
-        identity = self._identity
-        lines = [(b"Host", identity.address.authority), (b"Accept", b"application/json")]
-        if identity.credential is not None and identity.credential.authorization:
-            lines.append((b"Authorization", identity.credential.authorization))
-        try:
-            async with asyncio.timeout(PROBE_SECONDS):
-                response = await self._upstream.send(Request("GET", PROBE_TARGET, lines))
-                try:
-                    while await response.body.read():
-                        pass
-                finally:
-                    self._upstream.release(response)
-        except TimeoutError:
-            return "the upstream did not answer in time"
-        except RestreamError as error:
-            return str(error)
-        return f"the upstream answered {response.status}" if response.status >= 500 else ""

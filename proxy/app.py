@@ -9,10 +9,13 @@ from contextlib import suppress
 from proxy import identity, process
 from proxy.accesslog import AccessLog
 from proxy.admin import Admin
+from proxy.core.weights import Weights
+from proxy.discovery import Discovery
 from proxy.downstream.listener import Listener
 from proxy.handler import Handler
 from proxy.metrics import Metrics
 from proxy.settings import Settings, SettingsError, split_address
+from proxy.transfer import Services
 from proxy.upstream.pool import Upstream
 
 
@@ -28,9 +31,12 @@ class Proxy:
         self._upstream = Upstream(self._identity.address, settings.limits)
         self.metrics = Metrics(process.raise_open_files_limit())
         access_log = AccessLog(sys.stderr.buffer if settings.access_log else None)
-        handler = Handler(settings, self._identity, self._upstream, self.metrics, access_log)
-        self._listener = Listener(handler, settings.limits)
-        self._admin = Admin(self.metrics, self._upstream, self._identity, lambda: self._listener.is_draining)
+        paging = settings.paging
+        weights = Weights(paging.page_bytes, paging.page_items, paging.page_limit_bytes)
+        self._discovery = Discovery(self._upstream, self._identity)
+        services = Services(settings, self._identity, self._upstream, self._discovery, weights, self.metrics)
+        self._listener = Listener(Handler(services, access_log), settings.limits)
+        self._admin = Admin(self.metrics, self._discovery, lambda: self._listener.is_draining)
         self.url = self.admin_url = ""
 
     async def open(self) -> None:
@@ -54,6 +60,7 @@ class Proxy:
     async def close(self) -> None:
         """Drain: let requests under way finish, then drop the rest."""
         await self._listener.drain(self._settings.limits.drain_seconds)
+        await self._discovery.close()
         self._upstream.close()
         await self._admin.close()
 

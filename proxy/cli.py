@@ -15,8 +15,9 @@ HELP = {
     "upstream": "the apiserver: http://host:port or https://host:port",
     "listen": "where clients connect (default 127.0.0.1:8001; port 0: any)",
     "admin_listen": "where /metrics, /healthz, /readyz are served (default 127.0.0.1:9001)",
-    "mode": "how Lists travel: auto, streamed, buffered or raw (default auto)",
+    "mode": "how Lists travel: auto, streamed, paged, buffered or raw (default auto)",
     "kubeconfig": "act towards the upstream as this kubeconfig's user, as kubectl proxy does",
+    "routes": "modes of some resources' Lists, as YAML: [{group: apps, resource: '*', mode: paged}]",
     "identity": "pass-through (the client's credential, default) or proxy-identity",
 }
 TOOLS = {

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 
+from proxy.core.errors import UpstreamTimeoutError
 from proxy.core.headers import Lines
 
 Piece = bytes | memoryview
@@ -93,6 +94,21 @@ class BodyStream:
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+class Source:
+    """The upstream's body with our patience for it: `timeout` seconds between two reads, None for no limit."""
+
+    def __init__(self, body: BodyStream, timeout: float | None) -> None:
+        self.body = body
+        self._timeout = timeout
+
+    async def read(self) -> list[bytes]:
+        """Return everything that has arrived, nothing at the end. Raises UpstreamErrors."""
+        try:
+            return await self.body.read(self._timeout)
+        except TimeoutError:
+            raise UpstreamTimeoutError(f"nothing came from the upstream for {self._timeout:g} s") from None
 
 
 def _expire(waiter: asyncio.Future[None]) -> None:

@@ -91,7 +91,7 @@ class Metrics:
         )
         self._pages = Counter(
             "restream_upstream_pages",
-            "List responses read from the upstream; more than one a List once Lists are paged.",
+            "List responses read from the upstream: one a List, or as many as it took pages.",
             ["mode", "group", "resource"],
             registry=registry,
         )
@@ -147,10 +147,13 @@ class Metrics:
         progress.labels = key
 
     def begin_list(self, progress: Progress) -> None:
-        """Count a List response as one page read; from here on its items are counted."""
-        labels = (progress.mode, *progress.labels)
-        self._pages.labels(*labels).inc()
-        progress.count_items = self._items.labels(*labels).inc
+        """From here on count a List's items."""
+        progress.count_items = self._items.labels(progress.mode, *progress.labels).inc
+
+    def note_page(self, progress: Progress) -> None:
+        """Count a List response of the upstream."""
+        progress.pages += 1
+        self._pages.labels(progress.mode, *progress.labels).inc()
 
     def note_stall(self, progress: Progress, seconds: float) -> None:
         """Count time spent waiting for a client."""

@@ -25,6 +25,8 @@ class Progress:
     held: Callable[[], int] = int
     code: int = 0
     items: int = 0
+    item_bytes: int = 0
+    pages: int = 0
     bytes_sent: int = 0
     peak_held: int = 0
     upstream_first_byte: float | None = None

@@ -3,29 +3,14 @@
 from collections.abc import Sequence
 from time import monotonic
 
-from proxy.core.errors import UpstreamTimeoutError
 from proxy.core.events import Event, Items
 from proxy.core.joiner import join
 from proxy.core.splitter import Splitter
 from proxy.downstream.answer import Answer
-from proxy.http1 import BodyStream, Piece
+from proxy.http1 import Piece, Source
 from proxy.metrics import Metrics
+from proxy.pages import Pages
 from proxy.progress import Progress
-
-
-class Source:
-    """The upstream's body with our patience for it: `timeout` seconds between two reads, None for no limit."""
-
-    def __init__(self, body: BodyStream, timeout: float | None) -> None:
-        self.body = body
-        self._timeout = timeout
-
-    async def read(self) -> list[bytes]:
-        """Return everything that has arrived, nothing at the end. Raises UpstreamErrors."""
-        try:
-            return await self.body.read(self._timeout)
-        except TimeoutError:
-            raise UpstreamTimeoutError(f"nothing came from the upstream for {self._timeout:g} s") from None
 
 
 class Relay:
@@ -62,6 +47,12 @@ class Relay:
         while pieces := await self._source.read():
             await self._write_events(self._cut(splitter, pieces))
         await self._write_events(splitter.finish())
+
+    async def paged(self, pages: Pages, events: list[Event]) -> None:
+        """Pass on a List page by page, beginning with `events`; its head has been sent."""
+        while events:
+            await self._write_events(events)
+            events = await pages.take()
 
     async def buffered(self, splitter: Splitter, events: list[Event]) -> list[Piece]:
         """Hold a whole List, beginning with `events`, and return its body in pieces."""
@@ -117,6 +108,7 @@ class Relay:
         for event in events:
             if isinstance(event, Items):
                 progress.items += len(event.sizes)
+                progress.item_bytes += len(event.data)
                 self._metrics.item_sizes.count(progress.mode, event.sizes)
                 if progress.count_items:
                     progress.count_items(len(event.sizes))

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, cast, get_args, get_origin
 from urllib.parse import urlsplit
 
 import msgspec
@@ -69,6 +69,19 @@ class Paging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     page_bytes: int = 2 * MIB
     page_items: int = 500
     page_limit_bytes: int = 64 * MIB
+    token_seconds: float = 240.0
+
+
+class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The mode of some resources' Lists; ``*`` is any."""
+
+    mode: ListMode
+    group: str = "*"
+    resource: str = "*"
+
+    def matches(self, group: str, resource: str) -> bool:
+        """Whether the route is for a resource; the core group is the empty one."""
+        return self.group in ("*", group) and self.resource in ("*", resource)
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,6 +91,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: str = "127.0.0.1:8001"
     admin_listen: str = "127.0.0.1:9001"
     mode: ListMode = "auto"
+    routes: tuple[Route, ...] = ()
     allow_mode_header: bool = False
     max_item_bytes: int = 16 * MIB
     identity: Identity | None = None
@@ -89,6 +103,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     upstream_tls: UpstreamTLS = UpstreamTLS()
     limits: Limits = Limits()
     paging: Paging = Paging()
+
+    def mode_of(self, group: str, resource: str) -> tuple[ListMode, str]:
+        """Return the mode of a resource's Lists, and what has set it: the first route that matches, or `mode`."""
+        for route in self.routes:
+            if route.matches(group, resource):
+                return route.mode, "route"
+        return self.mode, "settings"
 
     @property
     def uses_own_identity(self) -> bool:
@@ -165,13 +186,10 @@ def is_loopback(host: str) -> bool:
 
 def _read_file(path: str) -> dict[str, Any]:
     try:
-        loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
-        raise SettingsError(f"{path}: {where}not YAML") from None
+    loaded = _parse_yaml(path, text)
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
@@ -179,8 +197,19 @@ def _read_file(path: str) -> dict[str, Any]:
     return loaded
 
 
+def _parse_yaml(name: str, text: str) -> object:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark else ""
+        raise SettingsError(f"{name}: {where}not YAML") from None
+
+
 def _typed(key: str, kind: object, value: object) -> object:
     """Read what a flag or a variable says as the setting's type; text stays text, whatever YAML would make of it."""
+    if isinstance(value, str) and get_origin(kind) is tuple:
+        return _parse_yaml(key, value)
     if not isinstance(value, str) or kind not in (bool, int, float):
         return value
     try:
@@ -223,7 +252,7 @@ def explain(message: str) -> str:
     if unknown:
         return f"{path}.{unknown[1]}: unknown setting".lstrip(".")
     if "enum value" in text:
-        text += f" (expected one of {', '.join(CHOICES[path])})"
+        text += f" (expected one of {', '.join(CHOICES[path.rpartition('.')[2]])})"
     return f"{path or 'settings'}: {text[:1].lower()}{text[1:]}"
 
 

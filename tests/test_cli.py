@@ -106,8 +106,8 @@ async def test_access_log_is_one_line_a_request() -> None:
     one = lines[0]
     assert one["path"] == "/api/v1/pods"
     assert one["query"] == {"limit": "5", "labelSelector": "a=b"}
-    assert (one["mode"], one["reason"], one["code"]) == ("streamed", "auto", 200)
-    assert (one["items"], one["bytes"], one["abort"]) == (2, len(SMALL_LIST), None)
+    assert (one["mode"], one["reason"], one["code"]) == ("streamed", "client_pages", 200)
+    assert (one["items"], one["pages"], one["bytes"], one["abort"]) == (2, 1, len(SMALL_LIST), None)
     assert 0 < one["first_byte_seconds"] <= one["duration_seconds"]
     assert one["peak_buffered_bytes"] >= 0
     assert (one["audit_id"], one["user_agent"]) == ("0e1f", "kubectl/v1.36.2")

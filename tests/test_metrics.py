@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy.metrics import ITEM_SIZES, MAX_RESOURCES, ItemSizes
-from tests.fakes.apiserver import SMALL_LIST, Apiserver, Exchange, answer_small_list, response, script
+from tests.fakes.apiserver import SMALL_LIST, Apiserver, Exchange, response, script
 from tests.fakes.running import eventually, running
 from tests.fakes.wire import request
 
@@ -65,7 +65,7 @@ async def test_what_one_list_counts() -> None:
         await proxy.ask(request("/apis/apps/v1/namespaces/a/deployments"))
         await proxy.quiet()
         labels = {"mode": "streamed", "group": "apps", "resource": "deployments"}
-        request_labels = {**labels, "reason": "auto", "verb": "list", "code": "200"}
+        request_labels = {**labels, "reason": "streaming_encoder", "verb": "list", "code": "200"}
         assert proxy.sample("restream_requests_total", **request_labels) == 1
         assert proxy.sample("restream_items_total", **labels) == 2
         assert proxy.sample("restream_upstream_pages_total", **labels) == 1
@@ -145,10 +145,9 @@ async def test_readiness_follows_the_upstream() -> None:
     """/readyz is 200 while the upstream answers below 500, whatever it answers; /healthz is 200 always."""
     async with Apiserver() as upstream, running(upstream.url) as proxy:
         for status, expected in ((b"200 OK", 200), (b"403 Forbidden", 200), (b"500 Oops", 503), (b"200 OK", 200)):
-            upstream.script = script(response(b"{}", status=status))
+            upstream.version = response(b"{}", status=status)
             assert (await proxy.ask_admin("/readyz")).status == expected
             assert (await proxy.ask_admin("/healthz")).status == 200
-        upstream.script = answer_small_list
         assert (await proxy.ask_admin("/nothing")).status == 404
         assert proxy.sample("restream_requests_total") == 0
 

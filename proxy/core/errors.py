@@ -112,3 +112,34 @@ class ItemTooLargeError(ListError):
     """An item, or a value of the skeleton, is over `max_item_bytes`."""
 
     reason = "item_too_large"
+
+
+class PagesDisagreeError(ListError):
+    """The pages of one List are not of one snapshot, or not of one List."""
+
+    reason = "pages_disagree"
+
+
+class TokenLoopError(ListError):
+    """The continue tokens lead in a circle, or from one empty page to the next without end."""
+
+    reason = "token_loop"
+
+
+class UnstitchableError(ListError):
+    """A page from which no List can be made that an unpaged response would equal."""
+
+    reason = "unstitchable"
+
+
+class PageRefusedError(ListError):
+    """The upstream answered something else than a List where a later page was due."""
+
+    reason = "page_refused"
+
+
+class ExpiredError(ListError):
+    """The continue token is older than the upstream's history, or so old that the rest would not fit."""
+
+    status_hint = 410
+    reason = "expired"

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Skeleton:
-    """Bytes outside the items: the head up to and including ``[``, or the tail from ``]`` on."""
+    """Bytes outside the items: the head up to and including ``[``, or the tail from ``]`` on.
+
+    `opens` marks the piece whose last byte is the ``[`` of the items.
+    """
 
     data: bytes
+    opens: bool = False
 
 
 @dataclass(frozen=True, slots=True)

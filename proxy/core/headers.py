@@ -87,22 +87,28 @@ def _quality(text: str) -> float:
         return 1.0
 
 
-def to_upstream(lines: Lines, *, host: bytes, plans_list: bool, own_credential: bytes | None) -> Lines:
+def to_upstream(
+    lines: Lines, *, host: bytes, plans_list: bool, own_credential: bytes | None, accept: bytes | None = None
+) -> Lines:
     """Return the request lines that the upstream sees, in the client's order.
 
-    `plans_list` asks for an identity body, as an encoded one cannot be cut. With an `own_credential` (the value of an
-    Authorization line, or empty where TLS carries it) every inbound credential goes first: else any client could
-    borrow the proxy's rights under a name of its choice.
+    `plans_list` asks for an identity body, as an encoded one cannot be cut; `accept` replaces the client's. With an
+    `own_credential` (the value of an Authorization line, or empty where TLS carries it) every inbound credential goes
+    first: else any client could borrow the proxy's rights under a name of its choice.
     """
     dropped = HOP_BY_HOP | REQUEST_OWN | named_by_connection(lines)
     if plans_list:
         dropped |= {b"accept-encoding"}
+    if accept is not None:
+        dropped |= {b"accept"}
     kept: Lines = [(b"Host", host)]
     for line in lines:
         name = line[0].lower()
         if name in dropped or (own_credential is not None and is_credential(name)):
             continue
         kept.append(line)
+    if accept is not None:
+        kept.append((b"Accept", accept))
     if plans_list:
         kept.append((b"Accept-Encoding", b"identity"))
     if own_credential:

@@ -84,7 +84,7 @@ def _resource_request(method: str, group: str, version: str, parts: list[str], q
 def _list_or_watch(query: str) -> tuple[str, str]:
     options = parse_query(query) if query else {}
     verb = "watch" if is_true(options.get("watch")) else "list"
-    if not all(_is_int64(options.get(key, "")) for key in ("limit", "timeoutSeconds")):
+    if any(parse_int64(options.get(key, "")) is None for key in ("limit", "timeoutSeconds")):
         return verb, ""
     return verb, _required_name(options.get("fieldSelector", ""))
 
@@ -96,13 +96,19 @@ def parse_query(query: str) -> dict[str, str]:
     """
     options: dict[str, str] = {}
     for pair in query.split("&"):
-        if not pair or ";" in pair:
-            continue
-        key, _, value = pair.partition("=")
-        plain_key, plain_value = _unescape(key.replace("+", " ")), _unescape(value.replace("+", " "))
-        if plain_key is not None and plain_value is not None:
-            options.setdefault(plain_key, plain_value)
+        key, value = parse_pair(pair)
+        if key is not None:
+            options.setdefault(key, value)
     return options
+
+
+def parse_pair(pair: str) -> tuple[str | None, str]:
+    """Read one ``key=value`` of a query; a key of None is a pair that does not exist for Go."""
+    if not pair or ";" in pair:
+        return None, ""
+    key, _, value = pair.partition("=")
+    plain_key, plain_value = _unescape(key.replace("+", " ")), _unescape(value.replace("+", " "))
+    return (None, "") if plain_value is None else (plain_key, plain_value)
 
 
 def is_true(value: str | None) -> bool:
@@ -126,11 +132,16 @@ def _unescape(text: str) -> str | None:
     return unquote_to_bytes(raw).decode("utf-8", "surrogateescape")
 
 
-def _is_int64(text: str) -> bool:
+def parse_int64(text: str) -> int | None:
+    """Read a number as Go's ParseInt does, 0 where there is none; None where the apiserver answers 400."""
     if not text:
-        return True
+        return 0
     digits = text[1:] if text[0] in "+-" else text
-    return digits.isascii() and digits.isdigit() and -(1 << 63) <= int(text[:20]) < 1 << 63 and len(digits) < 20
+    if not (digits.isascii() and digits.isdigit()):
+        return None
+    digits = digits.lstrip("0")[:20] or "0"
+    number = -int(digits) if text[0] == "-" else int(digits)
+    return number if -(1 << 63) <= number < 1 << 63 else None
 
 
 def _required_name(field_selector: str) -> str:

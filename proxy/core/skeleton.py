@@ -44,11 +44,12 @@ class Skeleton:
     def __init__(self, max_token_bytes: int) -> None:
         self.in_items = False
         self.has_items = False
+        self.is_typed = False
         self.kind: str | None = None
         self._depth = 0
         self._ended = False
         self._key: str | None = None
-        self._items_key: str | None = None
+        self.items_key: str | None = None
         self._seen: set[str] = set()  # which of the keys that may hold the items
         self._unreported = 0
         self._digits = b""  # those that what was fed ends with
@@ -149,11 +150,12 @@ class Skeleton:
 
     def _expected_key(self) -> str:
         """Return where the items are: a Table has ``rows``, and its kind is always written before them."""
-        return self._items_key or ("rows" if self.kind == "Table" else "items")
+        return self.items_key or ("rows" if self.kind == "Table" else "items")
 
     def _claim_items(self) -> None:
         self.has_items = True
-        self._items_key = self._key
+        self.is_typed = self.kind is not None
+        self.items_key = self._key
 
 
 def _translate(message: str) -> RestreamError:

@@ -83,6 +83,21 @@ class Splitter:
         return self._skeleton.has_items
 
     @property
+    def items_key(self) -> str | None:
+        """Return ``items`` or ``rows``, None while neither has been seen."""
+        return self._skeleton.items_key
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether the kind stands before the items, as in the List of a type that its server knows."""
+        return self._skeleton.is_typed
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the body has ended as a List should."""
+        return self._finished and self.is_list
+
+    @property
     def held(self) -> int:
         """Bytes that were fed and not told of yet."""
         return len(self._window)
@@ -135,15 +150,15 @@ class Splitter:
             self._skeleton.feed(bytes(window[new:opened]))
             new = opened
             if self._skeleton.in_items:
-                self._tell_skeleton(events, new)
+                self._tell_skeleton(events, new, opens=True)
                 return
         if new < len(window):
             self._skeleton.feed(bytes(window[new:]))
         if self.is_list or len(window) > HEAD_HOLD_BYTES:
             self._tell_skeleton(events, len(window))
 
-    def _tell_skeleton(self, events: list[Event], end: int) -> None:
-        events.append(SkeletonBytes(bytes(self._window[self._at : end])))
+    def _tell_skeleton(self, events: list[Event], end: int, *, opens: bool = False) -> None:
+        events.append(SkeletonBytes(bytes(self._window[self._at : end]), opens))
         self._at = end
 
     def _move_window(self) -> None:

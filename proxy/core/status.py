@@ -9,6 +9,7 @@ REASONS = {
     400: "BadRequest",
     403: "Forbidden",
     408: "Timeout",
+    410: "Expired",
     413: "RequestEntityTooLarge",
     429: "TooManyRequests",
     500: "InternalError",

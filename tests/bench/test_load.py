@@ -27,7 +27,9 @@ async def serve(*answers: bytes) -> tuple[asyncio.Server, str]:
 
 async def test_reads_both_framings_on_one_connection() -> None:
     """Bodies come without their framing, whatever it is, and the mode without its reason."""
-    chunked = b"HTTP/1.1 200 OK\r\nX-Restream-Mode: streamed; reason=streaming_encoder\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunked = (
+        b"HTTP/1.1 200 OK\r\nX-Restream-Mode: streamed; reason=streaming_encoder\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
     server, url = await serve(
         chunked + b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nfg"
     )

@@ -28,8 +28,8 @@ def upstream(lines: Lines, *, plans_list: bool = False, own_credential: bytes | 
 
 def client(lines: Lines) -> Lines:
     """Return the lines for the client before X-Restream-Mode."""
-    sent = to_client(lines, mode=b"streamed; reason=auto")
-    assert sent[-1] == (b"X-Restream-Mode", b"streamed; reason=auto")
+    sent = to_client(lines, mode=b"streamed; reason=streaming_encoder")
+    assert sent[-1] == (b"X-Restream-Mode", b"streamed; reason=streaming_encoder")
     return sent[:-1]
 
 

@@ -159,7 +159,7 @@ def test_skeleton_and_items_come_as_events() -> None:
     """The head ends with the bracket that opens the items, the tail begins with the one that closes them."""
     splitter = Splitter(MAX_ITEM_BYTES)
     events = splitter.feed(b'{"items":[ {"a":1} , {"a":2} ,{"a":3}],"kind":"FooList"}\n') + splitter.finish()
-    assert events[0] == Skeleton(b'{"items":[')
+    assert events[0] == Skeleton(b'{"items":[', opens=True)
     assert events[-1] == Skeleton(b'],"kind":"FooList"}\n')
     told = [event for event in events if isinstance(event, Items)]
     assert told[0].lead == b" "
@@ -182,7 +182,7 @@ def test_head_is_told_as_soon_as_the_items_open() -> None:
     splitter = Splitter(MAX_ITEM_BYTES)
     assert splitter.feed(b'{"kind":"PodList","ite') == []
     assert not splitter.is_list
-    assert splitter.feed(b'ms":[{"a"') == [Skeleton(b'{"kind":"PodList","items":[')]
+    assert splitter.feed(b'ms":[{"a"') == [Skeleton(b'{"kind":"PodList","items":[', opens=True)]
     assert splitter.is_list
     assert splitter.held == len(b'{"a"')
 

@@ -6,6 +6,7 @@ import pytest
 
 from proxy.core.errors import (
     DuplicateItemsError,
+    ExpiredError,
     InvalidJSONError,
     InvalidUTF8Error,
     ItemTooLargeError,
@@ -258,5 +259,6 @@ def test_empty_body_is_truncated(size: int) -> None:
 def test_errors_say_what_the_client_is_told() -> None:
     """Every error of a List is the upstream's fault, and counted under a label of its own."""
     errors = ListError.__subclasses__()
-    assert {error.status_hint for error in errors} == {502}
-    assert len({error.reason for error in errors}) == len(errors) == 7
+    assert {error.status_hint for error in errors if error is not ExpiredError} == {502}
+    assert ExpiredError.status_hint == 410
+    assert len({error.reason for error in errors}) == len(errors) == 12

@@ -17,6 +17,7 @@ SMALL_LIST = (
     b'{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"7"},"items":['
     b'{"metadata":{"name":"a"}},{"metadata":{"name":"b"}}]}\n'
 )
+DISCOVERY = (b"/version", b"/apis/apiregistration.k8s.io/v1/apiservices")
 JSON_LINES: Lines = [(b"Audit-Id", b"0e1f"), (b"Content-Type", b"application/json")]
 
 
@@ -32,6 +33,12 @@ class Exchange:
     lines: Lines
     content: bytes | None = field(default=None)
     raw_content: bytes = field(default=b"")
+
+    @property
+    def is_discovery(self) -> bool:
+        """Whether it is a question of the proxy's own, which no client's Host and Accept alone look like."""
+        names = [name for name, _ in self.lines if name != b"Authorization"]
+        return names == [b"Host", b"Accept"] and self.target.endswith(DISCOVERY)
 
     def values(self, name: bytes) -> list[bytes]:
         """Return the values of all header lines called `name`."""
@@ -87,12 +94,22 @@ async def answer_small_list(exchange: Exchange) -> None:
 
 
 class Apiserver:
-    """The server. `script` may be exchanged at any time; `exchanges` and `connections` remember everything."""
+    """The server. `script` may be exchanged at any time; `exchanges` and `connections` remember everything.
+
+    What the proxy itself asks, it answers beside the script: as a server of version 1.`minor` that does not tell which
+    groups are aggregated, or (None) as one that tells nothing. `version` may be exchanged as well.
+    """
 
     def __init__(
-        self, script: Script = answer_small_list, *, tls: ssl.SSLContext | None = None, send_buffer: int | None = None
+        self,
+        script: Script = answer_small_list,
+        *,
+        minor: int | None = 34,
+        tls: ssl.SSLContext | None = None,
+        send_buffer: int | None = None,
     ) -> None:
         self.script = script
+        self.version = _version(minor)
         self.exchanges: list[Exchange] = []
         self.connections: list[Wire] = []
         self.problems: list[BaseException] = []
@@ -155,6 +172,10 @@ class Apiserver:
         try:
             while not wire.has_ended:
                 exchange = await self._receive(wire, number)
+                if exchange.is_discovery:
+                    await exchange.send(self.version if exchange.target.endswith(b"/version") else _version(None))
+                    continue
+                await self._remember(exchange)
                 await self.script(exchange)
                 await exchange.body()
         except WireEndedError:
@@ -168,11 +189,18 @@ class Apiserver:
         first_line, lines = parse_head(head)
         method, target, version = first_line.split(b" ")
         assert version == b"HTTP/1.1", first_line
-        exchange = Exchange(wire, number, head, method.decode(), target, lines)
+        return Exchange(wire, number, head, method.decode(), target, lines)
+
+    async def _remember(self, exchange: Exchange) -> None:
         async with self._arrived:
             self.exchanges.append(exchange)
             self._arrived.notify_all()
-        return exchange
+
+
+def _version(minor: int | None) -> bytes:
+    if minor is None:
+        return response(b"forbidden\n", status=b"403 Forbidden", lines=[(b"Content-Type", b"text/plain")])
+    return response(b'{\n  "major": "1",\n  "minor": "%d"\n}' % minor)
 
 
 def response(

@@ -1,0 +1,71 @@
+"""Which of its forms an apiserver would answer a List in, by the client's Accept lines.
+
+As k8s.io/apiserver/pkg/endpoints/handlers/negotiation does: the clauses in order of preference, the first that can be
+served decides; a clause that asks for a conversion that does not exist is skipped.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from proxy.core.headers import MediaRange, parse_accept
+from proxy.core.request import parse_query
+
+JSON, YAML = "application/json", "application/yaml"
+BINARY = frozenset({"application/vnd.kubernetes.protobuf", "application/cbor"})
+
+Form = Literal["object", "table", "partial"]
+FORMS: dict[str, Form] = {"": "object", "Table": "table", "PartialObjectMetadataList": "partial"}
+
+TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
+PRETTY_AGENTS = ("curl", "Wget", "Mozilla/5.0")
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """What a List would come as. `form` is what its items are; `prefers_binary` says that JSON is second best."""
+
+    form: Form = "object"
+    takes_json: bool = True
+    prefers_binary: bool = False
+    is_pretty: bool = False
+
+
+def negotiate(accept: list[str], query: str, user_agent: str) -> Media:
+    """Read a request as far as it decides about the form of the answer."""
+    if not any(accept):
+        return Media(is_pretty=_is_pretty(None, query, user_agent))
+    binary = False
+    for clause in parse_accept(accept):
+        form = _form(clause)
+        if form is None:
+            continue
+        if clause.matches(JSON):
+            return Media(form, prefers_binary=binary, is_pretty=_is_pretty(clause, query, user_agent))
+        if clause.type == YAML:
+            break
+        binary = binary or clause.type in BINARY
+    return Media(takes_json=False)
+
+
+def without_binary(accept: list[str]) -> str:
+    """Return the value of an Accept line that asks for the same, but for what is not text."""
+    clauses = ",".join(accept).split(",")
+    return ",".join(clause for clause in clauses if clause.partition(";")[0].strip().lower() not in BINARY).strip()
+
+
+def _form(clause: MediaRange) -> Form | None:
+    """Return what a clause asks the items to be, None where no apiserver can do it."""
+    wanted = clause.parameters.get("as", "")
+    if wanted and (clause.parameters.get("g") != "meta.k8s.io" or clause.parameters.get("v") not in ("v1", "v1beta1")):
+        return None
+    if wanted == "Table" and clause.type in BINARY:
+        return None
+    return FORMS.get(wanted)
+
+
+def _is_pretty(clause: MediaRange | None, query: str, user_agent: str) -> bool:
+    """Whether the body would be indented for a human to read (negotiate.go, `isPrettyPrint`)."""
+    if clause is not None and clause.parameters.get("pretty") == "1":
+        return True
+    asked = parse_query(query).get("pretty", "") if "pretty" in query else ""
+    return asked in TRUE if asked else user_agent.startswith(PRETTY_AGENTS)

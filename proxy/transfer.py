@@ -1,0 +1,252 @@
+"""One request on its way to the upstream, and the answer on its way back: plan, ask, judge, relay."""
+
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import assert_never, cast
+
+from proxy.core import headers, listoptions, planning
+from proxy.core.errors import BadRequestError, PagesDisagreeError, UnstitchableError
+from proxy.core.headers import Lines, first, values
+from proxy.core.negotiation import negotiate, without_binary
+from proxy.core.planning import (
+    BY_MODE,
+    Buffered,
+    Facts,
+    ListMode,
+    ListRequest,
+    Paged,
+    Plan,
+    Planner,
+    Raw,
+    Streamed,
+)
+from proxy.core.splitter import Splitter
+from proxy.core.weights import Weights
+from proxy.discovery import Discovery
+from proxy.downstream.answer import Request
+from proxy.http1 import Source
+from proxy.identity import Identity
+from proxy.metrics import Metrics
+from proxy.pages import Errand, Pages
+from proxy.progress import Progress
+from proxy.relay import Relay
+from proxy.settings import Settings
+from proxy.upstream.connection import Response
+from proxy.upstream.pool import Request as UpstreamRequest
+from proxy.upstream.pool import Upstream
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What all requests share."""
+
+    settings: Settings
+    identity: Identity
+    upstream: Upstream
+    discovery: Discovery
+    weights: Weights
+    metrics: Metrics
+
+
+class Transfer:
+    """One request. `target` is its origin-form; errors are raised for the handler to tell of."""
+
+    def __init__(self, services: Services, request: Request, target: bytes, progress: Progress) -> None:
+        self._services = services
+        self._settings = services.settings
+        self._request = request
+        self._target = target
+        self._progress = progress
+        self._question = _question(request, target, progress) if progress.info.verb == "list" else None
+
+    async def run(self) -> None:
+        """Carry the request there and the answer back. Raises RestreamErrors."""
+        plan = await self._plan()
+        self._note(plan)
+        if self._request.expects_continue:
+            self._request.answer.send_continue()
+        if isinstance(plan, Paged):
+            try:
+                await self._ask_for_pages(plan)
+            except (UnstitchableError, PagesDisagreeError):
+                self._services.weights.distrust(self._list.key, monotonic())
+                if self._request.answer.started:
+                    raise
+                self._note(planning.UNSTITCHABLE)
+                await self._ask(planning.UNSTITCHABLE)
+        else:
+            await self._ask(plan)
+
+    # --- the way there ----------------------------------------------------------------------------------------------
+
+    async def _plan(self) -> Plan:
+        request = self._request
+        if request.wants_upgrade:
+            return Raw("upgrade")
+        if self._question is None:
+            return planning.NOT_A_LIST
+        if request.method == "HEAD":
+            return Raw("head")
+        mode, pinned_by = self._settings.mode_of(*self._question.key)
+        wanted = first(request.lines, headers.MODE_HEADER)
+        if wanted and self._settings.allow_mode_header:
+            if wanted != "auto" and wanted not in BY_MODE:
+                raise BadRequestError(f"X-Restream-Mode: expected auto, {', '.join(BY_MODE)}")
+            mode, pinned_by = cast("ListMode", wanted), "header"
+        facts = await self._services.discovery.facts() if mode == "auto" else Facts()
+        plan = Planner(facts, self._services.weights, monotonic()).plan(self._question, mode, pinned_by)
+        if isinstance(plan, Paged) and request.body is not None:
+            return planning.UNSTITCHABLE  # a body can be read only once
+        return plan
+
+    async def _ask(self, plan: Plan) -> None:
+        """Answer with one response of the upstream."""
+        upstream, target = self._services.upstream, self._target
+        if isinstance(plan, Streamed) and plan.limit:
+            target = _with_query(target, listoptions.with_limit(_query(target), plan.limit))
+        response = await upstream.send(self._outgoing(target, plan))
+        try:
+            await self._answer(response, plan)
+        finally:
+            upstream.release(response)
+
+    async def _ask_for_pages(self, plan: Paged) -> None:
+        """Answer with one List made of many responses."""
+        services, target, progress = self._services, self._target, self._progress
+        page = self._outgoing(target, plan)
+        errand = Errand(
+            self._list,
+            plan,
+            _query(target),
+            ask=lambda query: services.upstream.send(replace(page, target=_with_query(target, query))),
+            release=services.upstream.release,
+        )
+        pages = Pages(errand, self._settings, services.weights, services.metrics, progress)
+        progress.held = lambda: pages.held + self._request.answer.waiting
+        try:
+            await self._answer(await pages.open(), plan, pages)
+        finally:
+            pages.close()
+
+    def _outgoing(self, target: bytes, plan: Plan) -> UpstreamRequest:
+        request, credential = self._request, self._services.identity.credential
+        accept = None
+        if isinstance(plan, Paged) and self._list.media.prefers_binary:
+            accept = without_binary(values(request.lines, b"accept")).encode("latin-1")
+        lines = headers.to_upstream(
+            request.lines,
+            host=self._services.identity.address.authority,
+            plans_list=not isinstance(plan, Raw),
+            own_credential=credential.authorization if credential is not None else None,
+            accept=accept,
+        )
+        if request.is_chunked:
+            lines.append((b"Transfer-Encoding", b"chunked"))
+        long_running = self._progress.info.is_long_running or request.wants_upgrade
+        return UpstreamRequest(request.method, target, lines, request.body, request.is_chunked, long_running)
+
+    # --- the way back -----------------------------------------------------------------------------------------------
+
+    async def _answer(self, response: Response, plan: Plan, pages: Pages | None = None) -> None:
+        progress = self._progress
+        progress.upstream_first_byte = monotonic()
+        progress.code = response.status
+        progress.audit_id = first(response.lines, b"audit-id")
+        plan = planning.judge_response(
+            plan, response.status, first(response.lines, b"content-type"), first(response.lines, b"content-encoding")
+        )
+        self._note(plan)
+        if 200 <= response.status < 300:
+            self._services.metrics.learn(progress)
+        timeout = None if progress.info.is_long_running else self._settings.limits.between_bytes_seconds
+        relay = Relay(Source(response.body, timeout), self._request.answer, progress, self._services.metrics)
+        match plan:
+            case Raw():
+                self._start(response, response.length)
+                await relay.raw()
+            case Streamed():
+                await self._answer_streamed(response, relay)
+            case Paged():
+                await self._answer_paged(response, relay, cast("Pages", pages))
+            case Buffered():
+                await self._answer_buffered(response, relay)
+            case _:
+                assert_never(plan)
+        self._request.answer.end()
+
+    async def _answer_streamed(self, response: Response, relay: Relay) -> None:
+        splitter = Splitter(self._settings.max_item_bytes)
+        events = await relay.look(splitter)
+        self._judge_body(splitter, response)
+        self._start(response, response.length)
+        try:
+            await relay.streamed(splitter, events)
+        finally:
+            self._learn(splitter)
+
+    async def _answer_paged(self, response: Response, relay: Relay, pages: Pages) -> None:
+        if pages.is_list:
+            self._services.metrics.begin_list(self._progress)
+        else:
+            self._note(planning.BODY_NOT_A_LIST)
+        async with pages.reading_ahead():
+            events = await pages.take()
+            self._start(response, pages.length)
+            await relay.paged(pages, events)
+
+    async def _answer_buffered(self, response: Response, relay: Relay) -> None:
+        splitter = Splitter(self._settings.max_item_bytes)
+        events = await relay.look(splitter)
+        self._judge_body(splitter, response)
+        whole = await relay.buffered(splitter, events)
+        self._learn(splitter)
+        self._start(response, sum(map(len, whole)))
+        await relay.write_whole(whole)
+
+    def _judge_body(self, splitter: Splitter, response: Response) -> None:
+        """Call a body that has ended without an array of items what it is."""
+        if splitter.is_list or not response.body.ended:
+            self._services.metrics.begin_list(self._progress)
+            self._services.metrics.note_page(self._progress)
+        else:
+            self._note(planning.BODY_NOT_A_LIST)
+
+    def _learn(self, splitter: Splitter) -> None:
+        """Learn from a List that came in one response what paging will want to know."""
+        question, progress, weights = self._list, self._progress, self._services.weights
+        weights.learn_items(question.key, question.media.form, progress.items, progress.item_bytes)
+        if splitter.is_complete and question.is_everything and not question.options.is_part:
+            weights.learn_list(question.key, progress.item_bytes)
+        if question.media.form == "object" and splitter.is_typed and question.key[0] not in planning.BUILT_IN:
+            weights.learn_foreign(question.key)
+
+    def _start(self, response: Response, length: int | None) -> None:
+        """Send the head. `length` is the body's, where it is known; the upstream's own line says it if it has one."""
+        lines: Lines = headers.to_client(response.lines, mode=self._progress.mode_line)
+        if length is None:
+            lines = [line for line in lines if line[0].lower() != b"content-length"]
+        elif response.length is None:
+            lines.append((b"Content-Length", b"%d" % length))
+        self._request.answer.start(response.status, response.reason, lines, length)
+
+    def _note(self, plan: Plan) -> None:
+        self._progress.mode, self._progress.reason = plan.mode, plan.reason
+
+    @property
+    def _list(self) -> ListRequest:
+        """Return the List that was asked for; only Lists are planned as anything but raw."""
+        return cast("ListRequest", self._question)
+
+
+def _question(request: Request, target: bytes, progress: Progress) -> ListRequest:
+    query = _query(target)
+    media = negotiate(values(request.lines, b"accept"), query, first(request.lines, b"user-agent"))
+    return ListRequest(progress.info, listoptions.ListOptions.parse(query), media)
+
+
+def _query(target: bytes) -> str:
+    return target.partition(b"?")[2].decode("latin-1")
+
+
+def _with_query(target: bytes, query: str) -> bytes:
+    return target.partition(b"?")[0] + b"?" + query.encode("latin-1")
