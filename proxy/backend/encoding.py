@@ -15,7 +15,6 @@ from proxy.backend.store import Page, flatten
 
 # Items are rendered in runs of about this many bytes: small enough for the cache, large enough for one write.
 RUN_BYTES = 64 * 1024
-SAMPLE = 8
 # Rows cost some 20 us each; other requests get a turn after so many.
 ROW_RUN = 100
 
@@ -138,7 +137,6 @@ def object_list(resource: Resource, page: Page) -> Iterator[bytes]:
 def runs(collection: Collection, segments: Iterable[Segment]) -> Iterator[bytes]:
     """Return the items of some segments, those of a span in comma-joined runs."""
     population = collection.population
-    step = 0
     for segment in segments:
         if not isinstance(segment, Span):
             yield segment.item()
@@ -146,9 +144,7 @@ def runs(collection: Collection, segments: Iterable[Segment]) -> Iterator[bytes]
         if not len(segment):
             yield b""
             continue
-        if not step:
-            sample = min(SAMPLE, len(segment))
-            step = max(RUN_BYTES * sample // len(population.chunk(segment.start, segment.start + sample)), 1)
+        step = max(RUN_BYTES // population.item_bytes, 1)
         for start in range(segment.start, segment.stop, step):
             yield population.chunk(start, min(start + step, segment.stop))
 

@@ -55,6 +55,11 @@ class Population:
         """How an index becomes a name, zero-padded so that names sort as indexes do."""
         return f"{self.names}-%0{max(5, len(str(self.count)))}d".encode()
 
+    @cached_property
+    def item_bytes(self) -> int:
+        """Return about how large a member is: as the first one."""
+        return len(self.chunk(0, 1))
+
     def name(self, index: int) -> bytes:
         """Return the name of one member."""
         return self.pattern % index if isinstance(self.names, str) else self.names[index].encode()

@@ -26,6 +26,7 @@ def test_a_run_is_its_items_joined(resource: resources.Resource) -> None:
     whole = population.chunk(0, population.count)
     assert whole == b",".join(items)
     assert b",".join([population.chunk(0, 3), population.chunk(3, population.count)]) == whole
+    assert 0.9 < population.item_bytes * population.count / len(whole) < 1.1
     keys = [population.key(index) for index in range(population.count)]
     assert keys == sorted(keys)
     for index, item in enumerate(json.loads(b"[" + whole + b"]")):
