@@ -13,6 +13,7 @@ import uvloop
 from aiohttp import web
 
 from proxy.backend.churn import Churn
+from proxy.backend.heap import keep_freed_memory
 from proxy.backend.objects import Sizes, populate
 from proxy.backend.server import HEADER_LIMIT, Backend
 from proxy.backend.store import Store
@@ -93,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
     except (OSError, ValueError) as error:
         sys.stderr.write(f"kube-restream backend: --tls-cert, --tls-key: {error}\n")
         return 2
+    keep_freed_memory()
     try:
         uvloop.run(serve(args, tls))
     except OSError as error:
