@@ -31,7 +31,7 @@ PODS, POD_SIZE = 50_000, 2500
 DEADLINE_SECONDS = "900"
 SMALL_GET = "/version"
 # What the picture shows of the time after the last byte.
-CODA_SECONDS = 0.5
+CODA_SECONDS = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,10 @@ class Stack:
     def servers(self) -> dict[str, Server]:
         """Return the processes by what they are."""
         return {"backend": self.backend, **({"proxy": self.proxy} if self.proxy else {})}
+
+    def meters(self) -> dict[str, Meter]:
+        """Read the meters of the processes, which are idle."""
+        return {name: Meter(server) for name, server in self.servers.items()}
 
 
 class Reference:
@@ -161,7 +165,6 @@ async def _stack(children: Children, workload: Workload, arm: str) -> AsyncItera
     try:
         await fetch(backend.url, f"{workload.target}?limit=1")
         await fetch(stack.url, SMALL_GET)
-        await asyncio.sleep(IDLE_SECONDS)
         yield stack
     except LoadError as error:
         await asyncio.sleep(AFTERWARDS_SECONDS)
@@ -174,9 +177,9 @@ async def _stack(children: Children, workload: Workload, arm: str) -> AsyncItera
 
 async def crowd(stack: Stack, workload: Workload, reference: Reference, number: int) -> Run:
     """List with many clients at once, and watch the memory. Raises BenchError."""
-    meters = {name: Meter(server) for name, server in stack.servers.items()}
     async with Residents({name: server.child.pid for name, server in stack.servers.items()}) as residents:
         await asyncio.sleep(IDLE_SECONDS)
+        meters = stack.meters()
         started, own = time.monotonic(), time.process_time()
         bodies = await asyncio.gather(*(_read(stack.url, workload.target) for _ in range(workload.lists)))
         duration, own = time.monotonic() - started, time.process_time() - own
@@ -201,7 +204,8 @@ async def crowd(stack: Stack, workload: Workload, reference: Reference, number: 
 
 async def alone(stack: Stack, workload: Workload, reference: Reference, number: int) -> Run:
     """List with one client, which only counts while the clock runs, and once more to compare. Raises BenchError."""
-    meters = {name: Meter(server) for name, server in stack.servers.items()}
+    await asyncio.sleep(IDLE_SECONDS)
+    meters = stack.meters()
     own = time.process_time()
     transfer = await fetch(stack.url, workload.target)
     own, costs = time.process_time() - own, _costs(meters)

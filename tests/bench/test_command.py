@@ -44,12 +44,38 @@ def test_measures_the_memory_of_large_lists(tmp_path: Path) -> None:
     assert (tmp_path / "bench-out/gigabyte.json").exists()
 
 
+def test_measures_what_paging_spares(tmp_path: Path) -> None:
+    """A table for each workload with the bounds, every sample with its curves in JSON, and a picture."""
+    done = bench(tmp_path, "--paging", "--scale", "0.01", "--rounds", "1")
+    assert done.returncode == 0, done.stderr
+    heads = [line.split("|")[1:-1] for line in done.stdout.splitlines() if "| direct |" in line]
+    assert [head[0].partition(",")[0].strip() for head in heads] == [
+        "10 Lists of 1 Secrets of 1 MiB at once",
+        "10 Lists of 500 pods of 2.5 KB at once",
+        "one List of 500 pods of 2.5 KB",
+    ]
+    assert [cell.strip() for cell in heads[0][1:]] == ["direct", "streamed", "paged", "paged / direct", "bound"]
+    assert "1/15: " in done.stdout
+    samples = json.loads((tmp_path / "bench-out/paging.json").read_text())["samples"]
+    assert [sample["arm"] for sample in samples] == 2 * ["direct", "streamed", "paged"] + ["direct", "paged"]
+    assert set(samples[2]["series"]) == {"backend", "proxy"}
+    assert (tmp_path / "bench-out/paging.png").exists()
+
+
 @pytest.mark.parametrize(
-    "arguments", [("--arms", "nginx"), ("--rounds", "0"), ("--scale", "-1"), ("--scale", "nan"), ("--scale", "inf")]
+    "arguments",
+    [
+        ("--arms", "nginx"),
+        ("--rounds", "0"),
+        ("--scale", "-1"),
+        ("--scale", "nan"),
+        ("--scale", "inf"),
+        ("--gigabyte", "--paging"),
+    ],
 )
 def test_refuses_what_makes_no_sense(capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]) -> None:
     """Bad arguments are exit code 2, before anything is started."""
     with pytest.raises(SystemExit) as ended:
         cli.main(["bench", *arguments])
     assert ended.value.code == 2
-    assert f"argument {arguments[0]}: " in capsys.readouterr().err
+    assert f"argument {arguments[0]}" in capsys.readouterr().err
