@@ -116,7 +116,7 @@ def stitch(bodies: Iterable[bytes], size: int = WHOLE, *, eager: bool = False) -
         pages.append(page)
         for chunk in cut(body, size):
             page.feed(chunk)
-            if eager and page.is_list:
+            if eager:
                 take(page)
         page.finish()
         take(page)

@@ -249,9 +249,10 @@ def test_nothing_is_told_twice() -> None:
 
 
 def test_page_reports_what_it_has() -> None:
-    """Before its array opens a page is no List; its envelope is that of what has been read."""
+    """Before its array opens a page is no List, and has no metadata; then it has, where that comes first."""
     page = Page(MAX_ITEM_BYTES)
     assert not page.is_list
+    assert page.metadata() is None
     body = TYPED.body(numbered(0, 2), "a", remaining=7)
     opens = body.index(b"[") + 1
     page.feed(body[: opens - 1])
@@ -260,14 +261,14 @@ def test_page_reports_what_it_has() -> None:
     assert page.is_list
     assert not page.is_complete
     assert (page.before, page.opening, page.after) == (body[: opens - 1], b"[", b"")
-    metadata = page.envelope().metadata
+    metadata = page.metadata()
     assert metadata is not None
     assert (metadata.version, metadata.token, metadata.remaining) == ("304", "a", 7)
     page.feed(body[opens:])
     page.finish()
     assert page.is_complete
     assert page.after == b"]}\n"
-    assert page.envelope().identity == (b'"PodList"', b'"v1"')
+    assert page.metadata() == metadata
 
 
 @pytest.mark.parametrize("layout", [PARTIAL, CUSTOM], ids=["typed", "custom"])
