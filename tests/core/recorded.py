@@ -17,6 +17,7 @@ class Exchange:
     method: str
     target: str
     accept: list[str]
+    user_agent: str
     status: int
     content_type: str
     content_encoding: str
@@ -65,6 +66,7 @@ def _exchange(version: str, entry: dict[str, dict[str, object]]) -> Exchange:
         str(request["method"]),
         str(request["path"]),
         _values(request["headers"], "accept"),
+        "".join(_values(request["headers"], "user-agent")),
         int(str(response["status"])),
         "".join(_values(response["headers"], "content-type")),
         "".join(_values(response["headers"], "content-encoding")),
