@@ -97,7 +97,7 @@ class Apiserver:
     """The server. `script` may be exchanged at any time; `exchanges` and `connections` remember everything.
 
     What the proxy itself asks, it answers beside the script: as a server of version 1.`minor` that does not tell which
-    groups are aggregated, or (None) as one that tells nothing. `version` may be exchanged as well.
+    groups are aggregated, or (None) as one that tells nothing. `version` and `api_services` may be exchanged as well.
     """
 
     def __init__(
@@ -110,6 +110,7 @@ class Apiserver:
     ) -> None:
         self.script = script
         self.version = _version(minor)
+        self.api_services = _version(None)
         self.exchanges: list[Exchange] = []
         self.connections: list[Wire] = []
         self.problems: list[BaseException] = []
@@ -173,7 +174,8 @@ class Apiserver:
             while not wire.has_ended:
                 exchange = await self._receive(wire, number)
                 if exchange.is_discovery:
-                    await exchange.send(self.version if exchange.target.endswith(b"/version") else _version(None))
+                    is_version = exchange.target.endswith(b"/version")
+                    await exchange.send(self.version if is_version else self.api_services)
                     continue
                 await self._remember(exchange)
                 await self.script(exchange)
