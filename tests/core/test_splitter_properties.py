@@ -6,6 +6,8 @@ from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
 from proxy.core.errors import ListError
+from proxy.core.events import Items
+from proxy.core.joiner import join
 from proxy.core.splitter import Splitter
 from tests.core.feeding import MAX_ITEM_BYTES, cut, split
 from tests.core.recorded import body as recorded
@@ -37,6 +39,26 @@ def test_any_list_in_any_chunking_is_untouched(drawn: tuple[bytes, list[int]], s
     assert told.body == body
     assert told.sizes == item_sizes
     assert told.is_list
+
+
+@given(lists(), chunkings(), st.data())
+def test_any_hint_leaves_the_list_untouched(
+    drawn: tuple[bytes, list[int]], sizes: list[int], data: st.DataObject
+) -> None:
+    """What other items were seen to begin with is a guess: right, wrong, or a piece of this very List."""
+    body, item_sizes = drawn
+    at = data.draw(st.integers(0, len(body)))
+    hint = data.draw(
+        st.one_of(
+            st.sampled_from([b'{"metadata":{"name":"', b"{", b'"', b"[", b",", b"1", b" ", b"]}"]),
+            st.just(body[at : at + data.draw(st.integers(1, 32))]),
+            st.binary(max_size=8),
+        )
+    )
+    splitter = Splitter(MAX_ITEM_BYTES, hint)
+    events = [event for chunk in chunks(body, sizes) for event in splitter.feed(chunk)] + splitter.finish()
+    assert b"".join(join(events)) == body
+    assert [size for event in events if isinstance(event, Items) for size in event.sizes] == item_sizes
 
 
 @given(lists(), chunkings())
