@@ -25,8 +25,8 @@ FRESH_SECONDS, RETRY_SECONDS = 60.0, 10.0
 
 T = TypeVar("T")
 
-DIGITS = re.compile(r"\d+")
-"""Of a minor version such as ``27+``."""
+MINOR = re.compile(r"[0-9]{1,4}(?![0-9])")
+"""What a minor version begins with: ``33``, ``27+``."""
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -41,7 +41,7 @@ class Spec(msgspec.Struct, frozen=True):
 
     group: str = ""
     version: str = ""
-    service: msgspec.Raw | None = None
+    service: dict[str, object] | None = None
 
 
 class Service(msgspec.Struct, frozen=True):
@@ -92,16 +92,19 @@ class Discovery:
 
     async def _learn(self) -> None:
         """Ask for everything; what cannot be had leaves in force what was known before."""
-        minor = await self._minor()
-        if minor is not None:
-            aggregated = await self._aggregated() if minor >= STREAMING_ENCODER else None
-            self._facts = Facts(minor, aggregated if aggregated is not None else self._facts.aggregated)
-        self._stale_at = monotonic() + (RETRY_SECONDS if minor is None else FRESH_SECONDS)
-        self._task = None
+        minor = None
+        try:
+            minor = await self._minor()
+            if minor is not None:
+                aggregated = await self._aggregated() if minor >= STREAMING_ENCODER else None
+                self._facts = Facts(minor, aggregated if aggregated is not None else self._facts.aggregated)
+        finally:
+            self._stale_at = monotonic() + (RETRY_SECONDS if minor is None else FRESH_SECONDS)
+            self._task = None
 
     async def _minor(self) -> int | None:
         version = await self._read(VERSION, Version)
-        digits = DIGITS.match(version.minor) if version is not None and version.major == "1" else None
+        digits = MINOR.match(version.minor) if version is not None and version.major == "1" else None
         return int(digits[0]) if digits else None
 
     async def _aggregated(self) -> frozenset[tuple[str, str]] | None:
@@ -109,15 +112,13 @@ class Discovery:
         if services is None:
             return None
         specs = [service.spec for service in services.items]
-        return frozenset(
-            (spec.group, spec.version) for spec in specs if spec.service is not None and bytes(spec.service) != b"null"
-        )
+        return frozenset((spec.group, spec.version) for spec in specs if spec.service is not None)
 
     async def _read(self, target: bytes, kind: type[T]) -> T | None:
         try:
             status, body = await self._get(target)
             return msgspec.json.decode(body, type=kind) if status == 200 else None
-        except (RestreamError, TimeoutError, msgspec.MsgspecError, UnicodeDecodeError):
+        except (RestreamError, TimeoutError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
 
     async def _get(self, target: bytes) -> tuple[int, bytes]:

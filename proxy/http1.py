@@ -19,18 +19,14 @@ class BodyStream:
     def __init__(self, limit: int, pause: Callable[[], None], resume: Callable[[], None]) -> None:
         self.size = 0
         self.ended = False
-        self._limit = limit
+        self._limit = self._usual_limit = limit
         self._pause = pause
         self._resume = resume
         self._paused = False
         self._pieces: list[bytes] = []
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether `read` would answer without waiting."""
-        return bool(self._pieces) or self.ended or self._error is not None
+        self._wanted = 1  # bytes that the reader waits for
 
     @property
     def is_paused(self) -> bool:
@@ -49,7 +45,8 @@ class BodyStream:
         if self.size > self._limit and not self._paused:
             self._paused = True
             self._pause()
-        self._wake()
+        if self.size >= self._wanted:
+            self._wake()
 
     def end(self) -> None:
         """Take the end of the message."""
@@ -62,34 +59,50 @@ class BodyStream:
             self._error = error
             self._wake()
 
-    async def read(self, timeout: float | None = None) -> list[bytes]:  # noqa: ASYNC109 (a timer only where it waits)
-        """Return everything that waits, at least one piece, or nothing at the end.
+    async def read(self, timeout: float | None = None, at_least: int = 1) -> list[bytes]:  # noqa: ASYNC109
+        """Return everything that waits: `at_least` so many bytes, or what there is to the end, or nothing behind it.
 
         Raises what the message failed with, or TimeoutError after `timeout` seconds without a byte.
         """
-        if not self.is_ready:
+        self._wanted = at_least
+        self._limit = max(self._usual_limit, at_least)
+        self._resume_reading(self._limit)
+        while self.size < at_least and not self.ended and self._error is None:
             await self._wait(timeout)
         if self._pieces:
             pieces, self._pieces, self.size = self._pieces, [], 0
-            if self._paused:
-                self._paused = False
-                self._resume()
+            self._resume_reading(0)
             return pieces
         if self._error is not None:
             raise self._error
         return []
 
+    def _resume_reading(self, most: int) -> None:
+        """Let the pushing go on where it has been paused and no more than `most` bytes wait."""
+        if self._paused and self.size <= most:
+            self._paused = False
+            self._resume()
+
     async def _wait(self, timeout: float | None) -> None:  # noqa: ASYNC109
         loop = asyncio.get_running_loop()
         waiter = self._waiter = loop.create_future()
-        timer = loop.call_later(timeout, _expire, waiter) if timeout else None
+        timer = loop.call_later(timeout, self._expire, waiter, self.size) if timeout else None
         try:
             await waiter
         finally:
-            if self._waiter is waiter:
+            if self._waiter is waiter:  # and not that of a reader who has followed one that is being cancelled
                 self._waiter = None
             if timer:
                 timer.cancel()
+
+    def _expire(self, waiter: asyncio.Future[None], size: int) -> None:
+        """Wake a reader: to wait on where bytes have come, if not as many as it wants, else with a TimeoutError."""
+        if waiter.done():
+            return
+        if self.size > size:
+            waiter.set_result(None)
+        else:
+            waiter.set_exception(TimeoutError())
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -103,17 +116,15 @@ class Source:
         self.body = body
         self._timeout = timeout
 
-    async def read(self) -> list[bytes]:
-        """Return everything that has arrived, nothing at the end. Raises UpstreamErrors."""
+    async def read(self, at_least: int = 1) -> list[bytes]:
+        """Return everything that has arrived, once it is so many bytes or the rest; nothing behind it.
+
+        Raises UpstreamErrors.
+        """
         try:
-            return await self.body.read(self._timeout)
+            return await self.body.read(self._timeout, at_least)
         except TimeoutError:
             raise UpstreamTimeoutError(f"nothing came from the upstream for {self._timeout:g} s") from None
-
-
-def _expire(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_exception(TimeoutError())
 
 
 def render_head(first_line: bytes, lines: Lines) -> bytes:

@@ -9,7 +9,7 @@ from proxy.core.splitter import Splitter
 from proxy.downstream.answer import Answer
 from proxy.http1 import Piece, Source
 from proxy.metrics import Metrics
-from proxy.pages import Pages
+from proxy.pages.sequence import Pages
 from proxy.progress import Progress
 
 

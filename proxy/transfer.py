@@ -5,7 +5,13 @@ from time import monotonic
 from typing import assert_never, cast
 
 from proxy.core import headers, listoptions, planning
-from proxy.core.errors import BadRequestError, PagesDisagreeError, UnstitchableError
+from proxy.core.errors import (
+    BadRequestError,
+    PagesDisagreeError,
+    TokenLoopError,
+    TokenRefusedError,
+    UnstitchableError,
+)
 from proxy.core.headers import Lines, first, values
 from proxy.core.negotiation import negotiate, without_binary
 from proxy.core.planning import (
@@ -27,7 +33,8 @@ from proxy.downstream.answer import Request
 from proxy.http1 import Source
 from proxy.identity import Identity
 from proxy.metrics import Metrics
-from proxy.pages import Errand, Pages
+from proxy.pages.fetcher import Errand
+from proxy.pages.sequence import Pages
 from proxy.progress import Progress
 from proxy.relay import Relay
 from proxy.settings import Settings
@@ -68,7 +75,7 @@ class Transfer:
         if isinstance(plan, Paged):
             try:
                 await self._ask_for_pages(plan)
-            except (UnstitchableError, PagesDisagreeError):
+            except (UnstitchableError, PagesDisagreeError, TokenLoopError, TokenRefusedError):
                 self._services.weights.distrust(self._list.key, monotonic())
                 if self._request.answer.started:
                     raise
@@ -167,7 +174,7 @@ class Transfer:
             case Streamed():
                 await self._answer_streamed(response, relay)
             case Paged():
-                await self._answer_paged(response, relay, cast("Pages", pages))
+                await self._answer_paged(relay, cast("Pages", pages))
             case Buffered():
                 await self._answer_buffered(response, relay)
             case _:
@@ -184,14 +191,11 @@ class Transfer:
         finally:
             self._learn(splitter)
 
-    async def _answer_paged(self, response: Response, relay: Relay, pages: Pages) -> None:
-        if pages.is_list:
-            self._services.metrics.begin_list(self._progress)
-        else:
-            self._note(planning.BODY_NOT_A_LIST)
+    async def _answer_paged(self, relay: Relay, pages: Pages) -> None:
+        self._services.metrics.begin_list(self._progress)
         async with pages.reading_ahead():
             events = await pages.take()
-            self._start(response, pages.length)
+            self._start(pages.head, pages.length)
             await relay.paged(pages, events)
 
     async def _answer_buffered(self, response: Response, relay: Relay) -> None:

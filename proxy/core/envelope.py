@@ -4,6 +4,7 @@ Nothing is encoded anew. A document is taken apart into raw members; only where 
 same bytes (compact JSON, as Go writes it, and no key twice) may one of them be replaced.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Self
 
@@ -13,24 +14,39 @@ from msgspec import Raw
 from proxy.core.errors import UnstitchableError
 
 SPACE = b" \t\r\n"
+PAGED = frozenset({"continue", "remainingItemCount"})
+"""What paging adds to a List's metadata."""
 
 
 class Metadata(msgspec.Struct, frozen=True):
-    """ListMeta (k8s.io/apimachinery/pkg/apis/meta/v1/types.go). An empty `token` is a List that is complete."""
+    """ListMeta (k8s.io/apimachinery/pkg/apis/meta/v1/types.go); to Go null is as good as nothing."""
 
-    version: str = msgspec.field(name="resourceVersion", default="")
-    token: str = msgspec.field(name="continue", default="")
-    remaining: int | None = msgspec.field(name="remainingItemCount", default=None)
+    resource_version: str | None = msgspec.field(name="resourceVersion", default=None)
+    next_page: str | None = msgspec.field(name="continue", default=None)
+    remaining: int | float | None = msgspec.field(name="remainingItemCount", default=None)
+
+    @property
+    def version(self) -> str:
+        """Return the resourceVersion, empty without one."""
+        return self.resource_version or ""
+
+    @property
+    def token(self) -> str:
+        """Return where the next page continues; empty where the List is complete."""
+        return self.next_page or ""
 
     @property
     def is_paged(self) -> bool:
         """Whether there is anything in it that an unpaged List has not."""
-        return bool(self.token) or self.remaining is not None
+        return bool(self.next_page) or self.remaining is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One document. `metadata` is None where it has none, as in the head of a custom resource's List."""
+    """One document. `metadata` is None where it has none, as in the head of a custom resource's List.
+
+    `is_compact` says that it is known to the last byte: no white space in it, and no key twice.
+    """
 
     members: dict[str, Raw]
     metadata: Metadata | None
@@ -42,19 +58,25 @@ class Envelope:
         text = document.rstrip(SPACE)
         try:
             members = msgspec.json.decode(text, type=dict[str, Raw])
-            raw = members.get("metadata")
-            metadata = None if raw is None else msgspec.json.decode(raw, type=Metadata)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+            fields, metadata = None, None
+            if raw := members.get("metadata"):
+                fields = msgspec.json.decode(raw, type=dict[str, Raw] | None)
+                metadata = msgspec.json.decode(raw, type=Metadata) if fields is not None else Metadata()
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise UnstitchableError("the List's metadata cannot be read") from None
-        return cls(members, metadata, _render(members) == text)
+        is_compact = _render(members) == text and (fields is None or _render(fields) == bytes(members["metadata"]))
+        if not is_compact:
+            _refuse_duplicates(text)
+        return cls(members, metadata, is_compact)
 
     @property
-    def identity(self) -> tuple[bytes, bytes]:
-        """Return kind and apiVersion, empty where they are not known."""
-        return bytes(self.members.get("kind", b"")), bytes(self.members.get("apiVersion", b""))
+    def shape(self) -> list[tuple[str, bytes]]:
+        """Return all members in order, without what may differ from page to page."""
+        varying = ("metadata", "items", "rows")
+        return [(key, b"" if key in varying else bytes(value)) for key, value in self.members.items()]
 
     def before(self, key: str) -> bytes:
-        """Return the document up to the value of `key`."""
+        """Return a compact document up to the value of `key`."""
         kept: dict[str, Raw] = {}
         for name, value in self.members.items():
             if name == key:
@@ -63,13 +85,23 @@ class Envelope:
         return _render({**kept, key: Raw(b"")}).removesuffix(b"}")
 
     def unpaged(self) -> bytes:
-        """Return the document without what paging has added to its metadata. Raises UnstitchableError."""
-        raw = self.members["metadata"]
-        fields = msgspec.json.decode(raw, type=dict[str, Raw])
-        if not self.is_compact or _render(fields) != bytes(raw):
-            raise UnstitchableError("the List is not compact JSON")
-        kept = {key: value for key, value in fields.items() if key not in ("continue", "remainingItemCount")}
+        """Return a compact document without what paging has added to its metadata."""
+        fields = msgspec.json.decode(self.members["metadata"], type=dict[str, Raw])
+        kept = {key: value for key, value in fields.items() if key not in PAGED}
         return _render({**self.members, "metadata": Raw(_render(kept))})
+
+
+def _refuse_duplicates(text: bytes) -> None:
+    """Raise UnstitchableError where a key comes twice: of two tokens each reader would believe another."""
+    try:
+        json.loads(text, object_pairs_hook=_unique)
+    except (ValueError, RecursionError):
+        raise UnstitchableError("the List's metadata says something twice") from None
+
+
+def _unique(pairs: list[tuple[str, object]]) -> None:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a key comes twice")
 
 
 def _render(members: dict[str, Raw]) -> bytes:

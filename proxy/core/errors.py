@@ -138,6 +138,12 @@ class PageRefusedError(ListError):
     reason = "page_refused"
 
 
+class TokenRefusedError(PageRefusedError):
+    """The upstream refuses its own continue token: it does not page as an apiserver does."""
+
+    reason = "token_refused"
+
+
 class ExpiredError(ListError):
     """The continue token is older than the upstream's history, or so old that the rest would not fit."""
 

@@ -66,6 +66,11 @@ class ListOptions:
         return bool(self.version) and (self.match == NOT_OLDER_THAN or (self.match == EXACT and self.version != "0"))
 
     @property
+    def is_exact(self) -> bool:
+        """Whether one state is asked for, and no newer one will do."""
+        return self.match == EXACT
+
+    @property
     def is_part(self) -> bool:
         """Whether only a part of the List was asked for."""
         return bool(self.limit or self.token)

@@ -67,5 +67,5 @@ def _is_pretty(clause: MediaRange | None, query: str, user_agent: str) -> bool:
     """Whether the body would be indented for a human to read (negotiate.go, `isPrettyPrint`)."""
     if clause is not None and clause.parameters.get("pretty") == "1":
         return True
-    asked = parse_query(query).get("pretty", "") if "pretty" in query else ""
+    asked = parse_query(query).get("pretty", "") if query else ""
     return asked in TRUE if asked else user_agent.startswith(PRETTY_AGENTS)

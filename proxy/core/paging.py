@@ -10,11 +10,7 @@ A `Page` is one response as it is read, a `Stitcher` puts pages together. Neithe
 """
 
 from proxy.core.envelope import Envelope, Metadata
-from proxy.core.errors import (
-    PagesDisagreeError,
-    TokenLoopError,
-    UnstitchableError,
-)
+from proxy.core.errors import ItemTooLargeError, PagesDisagreeError, TokenLoopError, UnstitchableError
 from proxy.core.events import Event, Items, Skeleton
 from proxy.core.splitter import Splitter
 
@@ -29,22 +25,29 @@ class Page:
     """One page while it arrives: feed it the body in any chunks; errors are those of `proxy.core.splitter`.
 
     `before` is everything up to the value of the items, `after` everything from ``]`` on; `opening` is ``[`` or, where
-    there is no array, ``null``. `count` and `weight` are the items read so far and their bytes.
+    there is no array, ``null`` (empty where that cannot be told apart). `count` and `weight` are the items read so far
+    and their bytes; `beginning` is what those of the page before begin with.
     """
 
-    def __init__(self, max_item_bytes: int) -> None:
-        self.before = self.opening = self.after = b""
+    def __init__(self, max_item_bytes: int, beginning: bytes = b"") -> None:
+        self.before, self.after = bytearray(), bytearray()
+        self.opening = b""
         self.count = self.weight = 0
         self.is_complete = False
-        self._splitter = Splitter(max_item_bytes)
+        self._max_bytes = max_item_bytes
+        self._splitter = Splitter(max_item_bytes, beginning)
         self._items: list[Items] = []
         self._waiting = 0
-        self._envelope: Envelope | None = None
 
     @property
     def is_list(self) -> bool:
         """Whether an array of items (or its ``null``) has been seen yet."""
         return self._splitter.is_list
+
+    @property
+    def beginning(self) -> bytes:
+        """Return what its items begin with, as far as they are alike: a hint for the next page."""
+        return self._splitter.beginning
 
     @property
     def held(self) -> int:
@@ -67,20 +70,20 @@ class Page:
         items, self._items, self._waiting = self._items, [], 0
         return items
 
-    def envelope(self) -> Envelope:
-        """Return the List without its items, of what has been read. Raises UnstitchableError."""
-        if self._envelope is None or self.is_complete:
-            self._envelope = Envelope.parse(self._document())
-        return self._envelope
-
     def head(self) -> Envelope:
-        """Return the part of the envelope that stands before the items, as a document of its own."""
-        return Envelope.parse(self.before + NO_ITEMS)
+        """Return the envelope as far as it stands before the items. Raises UnstitchableError."""
+        return Envelope.parse(bytes(self.before) + NO_ITEMS) if self.opening else self.envelope()
 
-    def _document(self) -> bytes:
-        if self.opening == b"[":
-            return self.before + b"[" + (self.after or b"]}")
-        return self.before + self.opening + self.after[1:]
+    def envelope(self) -> Envelope:
+        """Return the envelope of a complete page. Raises UnstitchableError."""
+        after = self.after if self.opening == b"[" else self.after[1:]
+        return Envelope.parse(bytes(self.before) + self.opening + after)
+
+    def metadata(self) -> Metadata | None:
+        """Return the List's metadata, None while it has not been read. Raises UnstitchableError."""
+        if self.is_complete:
+            return self.envelope().metadata
+        return self.head().metadata if self.opening else None
 
     def _keep(self, events: list[Event]) -> None:
         for event in events:
@@ -89,19 +92,23 @@ class Page:
                 self._waiting += len(event.lead) + len(event.data)
                 self.count += len(event.sizes)
                 self.weight += sum(event.sizes)
+            elif self.opening:
+                self.after += event.data
             elif event.opens:
                 self.before += event.data[:-1]
                 self.opening = b"["
-            elif self.opening:
-                self.after += event.data
             else:
                 self.before += event.data
+        if len(self.after) > self._max_bytes:
+            raise ItemTooLargeError(f"what follows the items is over {self._max_bytes} bytes")
 
     def _find_null(self) -> None:
-        """Divide a page without an array as if there had been one."""
-        before = Envelope.parse(self.before).before(self._splitter.items_key or "items")
-        if self.before.startswith(before + b"null"):
-            self.before, self.opening, self.after = before, b"null", b"]" + self.before[len(before) + 4 :]
+        """Divide a page without an array as if there had been one; what is not compact stays in one piece."""
+        whole = self.before
+        before = Envelope.parse(bytes(whole)).before(self._splitter.items_key or "items")
+        if whole.startswith(before + b"null"):
+            self.before, self.opening = bytearray(before), b"null"
+            self.after = bytearray(b"]") + whole[len(before) + len(b"null") :]
 
 
 class Stitcher:
@@ -116,7 +123,7 @@ class Stitcher:
         self.pages = self.items = 0
         self.is_verbatim = True
         self._head = self._opening = b""
-        self._identity = (b"", b"")
+        self._shape: list[tuple[str, bytes]] = []
         self._page: Page | None = None
         self._at_start = True  # of the page
         self._tokens: set[str] = set()
@@ -126,11 +133,13 @@ class Stitcher:
         """Return what can be told of the List with what has been read of `page` since the last time.
 
         Nothing is told before the first item or the end, so that until then everything may begin anew. Raises
-        PagesDisagreeError, TokenLoopError, and UnstitchableError for a page 1 that cannot be the first of many.
+        PagesDisagreeError, TokenLoopError, and UnstitchableError for pages that cannot be some of many.
         """
+        if not (page.opening or page.is_complete):
+            return []
         if page is not self._page:
             self._begin(page)
-        events: list[Event] = list(self._take_items(page))
+        events = self._take_items(page)
         if page.is_complete:
             events += self._end(page)
         return events
@@ -138,14 +147,15 @@ class Stitcher:
     def _begin(self, page: Page) -> None:
         """Take what stands before a page's items; of a custom resource's List that says little."""
         self._page, self._at_start = page, True
-        metadata = page.envelope().metadata
+        head = page.head()
         if self.pages:
-            if metadata is not None:
-                self._check_version(metadata)
+            if head.metadata is not None:
+                self._check_version(head.metadata)
             return
-        self._head, self._opening = page.before, page.opening
-        head = page.head() if page.opening else page.envelope()
+        self._head, self._opening = bytes(page.before), page.opening
         if head.metadata is not None and head.metadata.is_paged:
+            if not (head.is_compact and page.opening):
+                raise UnstitchableError("page 1 is not compact JSON")
             self._head = head.unpaged().removesuffix(NO_ITEMS)
             self.is_verbatim = False
 
@@ -164,14 +174,14 @@ class Stitcher:
         metadata = envelope.metadata or Metadata()
         self.pages += 1
         if self.pages == 1:
-            self.version, self._identity = metadata.version, envelope.identity
-            if metadata.token and not (metadata.version and envelope.is_compact):
-                raise UnstitchableError("page 1 has no resourceVersion, or is not compact JSON")
+            self.version, self._shape = metadata.version, envelope.shape
         else:
             self.is_verbatim = False
             self._check_version(metadata)
-            if envelope.identity != self._identity:
-                raise PagesDisagreeError("a page is of another kind than page 1")
+            if envelope.shape != self._shape:
+                raise PagesDisagreeError("a page is of another shape than page 1")
+        if metadata.token or not self.is_verbatim:
+            self._check_form(page, envelope)
         self.token = metadata.token
         if metadata.token:
             self._check_token(page, metadata.token)
@@ -181,8 +191,13 @@ class Stitcher:
     def _tail(self, page: Page) -> bytes:
         """Return the end of the List, with its beginning where it has no items."""
         if self.items:
-            return page.after
+            return bytes(page.after)
         return self._head + self._opening + (page.after if self._opening == b"[" else page.after[1:])
+
+    def _check_form(self, page: Page, envelope: Envelope) -> None:
+        """Refuse a page of which no byte may be left out, or no other one follow, without a look at each."""
+        if not (envelope.is_compact and self.version and page.opening and page.after.startswith(b"]")):
+            raise UnstitchableError("a page has no resourceVersion, or is not compact JSON")
 
     def _check_version(self, metadata: Metadata) -> None:
         if metadata.version != self.version:

@@ -57,20 +57,23 @@ class Splitter:
     are neither objects nor arrays, which no Kubernetes List has). `feed` and `finish` raise
     `proxy.core.errors.ListError`s; after one the splitter is dead.
 
+    `beginning` is what the items of a List like this one were seen to begin with (another page of it): it spares
+    the exact way for all but the first and the last.
+
     The window is what was fed and not told of yet. Events hand out views of it, so it is never changed in place
     once something was cut from it: what is left moves to a new one.
     """
 
-    def __init__(self, max_item_bytes: int) -> None:
+    def __init__(self, max_item_bytes: int, beginning: bytes = b"") -> None:
         self.items = 0
+        self.beginning = beginning  # of the items so far
         self._max_item_bytes = max_item_bytes
         self._skeleton = Skeleton(max_item_bytes)
         self._window = bytearray()
         self._at = 0  # everything before has been told
         self._finished = False
         self._ascii = True  # so is the whole window
-        self._beginning: bytes | None = None
-        self._mark: bytes | None = None  # a separator and what an item begins with
+        self._mark = b"," + beginning if beginning else None  # a separator and what an item begins with
         self._searched = 0  # no mark begins before
         self._looked = 0  # no closing bracket stands between here and where an item was last looked for
         self._next_look = 1  # window size from which the exact way may be tried
@@ -284,12 +287,15 @@ class Splitter:
     def _learn(self, start: int, end: int) -> None:
         """Keep what the items so far begin with, behind the separator that stood before this one."""
         beginning = bytes(self._window[start : min(end, start + BEGINNING_BYTES)])
-        if self._beginning is not None:
-            beginning = _common(self._beginning, beginning)
+        if self.items:
+            beginning = _common(self.beginning, beginning)
             mark = bytes(self._window[self._at : start]) + beginning if beginning else None
-            if mark != self._mark:
-                self._mark, self._searched = mark, 0
-        self._beginning = beginning
+        else:
+            beginning = _common(self.beginning, beginning) or beginning
+            mark = self._mark if beginning == self.beginning else None
+        if mark != self._mark:
+            self._mark, self._searched = mark, 0
+        self.beginning = beginning
 
 
 def _common(one: bytes, other: bytes) -> bytes:

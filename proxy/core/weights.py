@@ -63,20 +63,27 @@ class Weights:
         """Learn what all items of a resource weighed together, in one List of everything."""
         self._of(key).list_bytes = size
 
-    def page_items(self, key: Key, before: int = 0) -> int:
-        """Return how many items to ask for; `before` is how many the page before has asked for, 0 for page 1."""
-        size = self._of(key).item_bytes
-        wanted = max(1, int(self._page_bytes / size)) if size else (GROWTH * before or FIRST_PAGE_ITEMS)
-        return min(wanted, self._page_items, GROWTH * before or wanted)
+    def page_items(self, key: Key, form: Form, before: int = 0, item_bytes: float = 0.0) -> int:
+        """Return how many items of a form to ask for.
+
+        `before` is how many the page before has asked for, 0 for page 1; `item_bytes` is what its items seem to weigh,
+        where they have not been learnt yet.
+        """
+        weight = self._get(key)
+        size = max(weight.item_bytes, item_bytes)
+        wanted = max(1, int(self._page_bytes / size)) if size else self._page_items
+        # What rows weigh says little of the objects behind them.
+        most = GROWTH * before or (wanted if form in weight.means else FIRST_PAGE_ITEMS)
+        return min(wanted, most, self._page_items)
 
     def lowered(self, key: Key, limit: int) -> int:
         """Return a client's own `limit`, lowered where its page would exceed ``page_limit_bytes``."""
-        size = self._of(key).item_bytes
+        size = self._get(key).item_bytes
         return min(limit, max(1, int(self._page_limit_bytes / size))) if size else limit
 
     def is_heavy(self, key: Key) -> bool:
         """Whether the List of a resource is known to exceed ``page_limit_bytes``."""
-        return self._of(key).list_bytes > self._page_limit_bytes
+        return self._get(key).list_bytes > self._page_limit_bytes
 
     def learn_foreign(self, key: Key) -> None:
         """Learn that a resource is not kube-apiserver's own, whatever its version says."""
@@ -84,7 +91,7 @@ class Weights:
 
     def is_foreign(self, key: Key) -> bool:
         """Whether a resource is known to come from an aggregated API."""
-        return self._of(key).is_foreign
+        return self._get(key).is_foreign
 
     def distrust(self, key: Key, now: float) -> None:
         """Note that the pages of a resource did not fit together. `now` is in seconds, by any steady clock."""
@@ -92,9 +99,14 @@ class Weights:
 
     def is_distrusted(self, key: Key, now: float) -> bool:
         """Whether a resource should not be paged at the moment."""
-        return now < self._of(key).distrusted_until
+        return now < self._get(key).distrusted_until
+
+    def _get(self, key: Key) -> Weight:
+        """Return what is known, without making room for it: who asks may invent resources."""
+        return self._weights.get(key) or Weight()
 
     def _of(self, key: Key) -> Weight:
+        """Return the entry of a resource that exists, to be changed."""
         weight = self._weights.setdefault(key, Weight())
         self._weights.move_to_end(key)
         if len(self._weights) > MAX_RESOURCES:

@@ -1,0 +1,199 @@
+"""One page of a List: asked for, and again where that is safe; read into memory as a whole, then cut.
+
+Reading is eager, so that a slow client never holds the apiserver's handler, whose deadline of 60 s includes writing.
+Only what is more than twice `page_bytes` (an upstream may ignore the limit) is left to be read as if it were streamed,
+as fast as the client takes it.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from time import monotonic
+
+from proxy.core import listoptions
+from proxy.core.errors import RestreamError, TruncatedListError, UpstreamClosedError, UpstreamError
+from proxy.core.headers import first
+from proxy.core.listoptions import ListOptions
+from proxy.core.paging import Page
+from proxy.core.planning import ListRequest, Paged, Raw, judge_response
+from proxy.core.retries import Retries, is_retryable
+from proxy.core.weights import Weights
+from proxy.http1 import Source
+from proxy.progress import Progress
+from proxy.settings import Settings
+from proxy.upstream.connection import Response
+
+OVERSIZE = 2
+"""Times `page_bytes`: what is larger is not held as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What is to be fetched, and how. `ask` takes a page's query, `release` what `ask` returned."""
+
+    request: ListRequest
+    plan: Paged
+    query: str
+    ask: Callable[[str], Awaitable[Response]]
+    release: Callable[[Response], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Which page is due: the one at `token`, page 1 without.
+
+    `before` is how many items the page before was asked for, `item_bytes` what each of them seemed to weigh. `is_fresh`
+    asks for the newest state, where the client takes any.
+    """
+
+    token: str = ""
+    before: int = 0
+    item_bytes: float = 0.0
+    is_fresh: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Fetched:
+    """The answer to a request for `limit` items. `page` is None where it is no List, incomplete where it is too large.
+
+    `asked_at` is a reading of `time.monotonic`.
+    """
+
+    response: Response
+    source: Source
+    limit: int
+    asked_at: float
+    page: Page | None = None
+    is_released: bool = False
+
+    @property
+    def held(self) -> int:
+        """Bytes read and not taken."""
+        return self.source.body.size + (self.page.held if self.page is not None else 0)
+
+
+class Fetcher:
+    """Fetches the pages of one List, and knows which are under way.
+
+    `on_arrival` is called with a page that has arrived in full and its size in bytes, before the time is spent to cut
+    it; what it returns says whether it has started something that should get a turn first.
+    """
+
+    def __init__(
+        self,
+        errand: Errand,
+        settings: Settings,
+        weights: Weights,
+        progress: Progress,
+        on_arrival: Callable[[Fetched, Page, int], bool],
+    ) -> None:
+        self._errand = errand
+        self._timeout = settings.limits.between_bytes_seconds
+        self._max_item_bytes = settings.max_item_bytes
+        self._max_bytes = OVERSIZE * settings.paging.page_bytes
+        self._weights = weights
+        self._progress = progress
+        self._on_arrival = on_arrival
+        self._beginning = b""  # of the items so far
+        self._under_way: list[Fetched] = []
+
+    @property
+    def held(self) -> int:
+        """Bytes of pages that have not been taken yet."""
+        return sum(fetched.held for fetched in self._under_way)
+
+    async def fetch(self, turn: Turn) -> Fetched:
+        """Fetch a page; while nothing of it has been passed on, what fails may be tried again.
+
+        An answer that is no JSON List is returned as it is. Raises UpstreamErrors and ListErrors.
+        """
+        retries = Retries()
+        while True:
+            outcome = await self._try(turn)
+            retry_after = ""
+            if isinstance(outcome, Fetched):
+                retry_after = first(outcome.response.lines, b"retry-after")
+                # On page 1 a trouble that may pass is the client's to see, unless the server says when to come back.
+                if not (is_retryable(outcome.response.status) and (turn.token or retry_after)):
+                    return outcome
+            wait = retries.next_wait(retry_after, random.random())  # noqa: S311 (jitter)
+            if wait is None:
+                if isinstance(outcome, Fetched):
+                    return outcome
+                raise outcome
+            if isinstance(outcome, Fetched):
+                self.drop(outcome)
+            await asyncio.sleep(wait)
+
+    async def read_more(self, fetched: Fetched, page: Page) -> None:
+        """Read on in a page that is too large to be held. Raises UpstreamErrors and ListErrors."""
+        self._feed(page, fetched.source, await fetched.source.read())
+
+    def drop(self, fetched: Fetched) -> None:
+        """Give back the connection of a page, and count nothing of it as held any more."""
+        self._release(fetched)
+        if fetched in self._under_way:
+            self._under_way.remove(fetched)
+
+    def close(self) -> None:
+        """Drop everything that is under way."""
+        for fetched in self._under_way.copy():
+            self.drop(fetched)
+
+    async def _try(self, turn: Turn) -> Fetched | RestreamError:
+        """Ask once; return the answer, or what has failed and may be tried again."""
+        errand, now = self._errand, monotonic()
+        request = errand.request
+        limit = self._weights.page_items(request.key, request.media.form, turn.before, turn.item_bytes)
+        if turn.token:
+            query = listoptions.next_page(errand.query, turn.token, limit)
+        else:
+            options = ListOptions() if turn.is_fresh and not request.options.is_exact else request.options
+            query = listoptions.first_page(errand.query, options, limit)
+        fetched = None
+        try:
+            response = await errand.ask(query)
+            fetched = Fetched(response, Source(response.body, self._timeout), limit, now)
+            self._under_way.append(fetched)
+            await self._receive(fetched)
+        except (UpstreamError, TruncatedListError) as error:
+            if fetched is not None:
+                self.drop(fetched)
+            # The client can judge for itself whether to ask for page 1 again, but for what broke on the way.
+            if not turn.token and not isinstance(error, (UpstreamClosedError, TruncatedListError)):
+                raise
+            return error
+        return fetched
+
+    async def _receive(self, fetched: Fetched) -> None:
+        """Read and cut a page; of what is no answer to a List no more than the head, of what is too large not all.
+
+        Cutting waits until the whole page is there: one look at much costs less than many looks at little.
+        """
+        lines, source = fetched.response.lines, fetched.source
+        content_type, encoding = first(lines, b"content-type"), first(lines, b"content-encoding")
+        if isinstance(judge_response(self._errand.plan, fetched.response.status, content_type, encoding), Raw):
+            return
+        page = fetched.page = Page(self._max_item_bytes, self._beginning)
+        self._feed(page, source, await source.read())  # the head, which tells where the next page continues
+        while not page.is_complete and page.held <= self._max_bytes:
+            pieces = await source.read(self._max_bytes)
+            if source.body.is_over:
+                self._release(fetched)
+                if self._on_arrival(fetched, page, sum(map(len, pieces))):
+                    await asyncio.sleep(0)
+            self._feed(page, source, pieces)
+        self._beginning = page.beginning
+
+    def _feed(self, page: Page, source: Source, pieces: list[bytes]) -> None:
+        if pieces:
+            page.feed(*pieces)
+            self._progress.note_held()
+        if not pieces or source.body.is_over:
+            page.finish()
+
+    def _release(self, fetched: Fetched) -> None:
+        if not fetched.is_released:
+            fetched.is_released = True
+            self._errand.release(fetched.response)

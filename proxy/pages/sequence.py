@@ -1,0 +1,205 @@
+"""The pages of one List in order, ahead of the client within bounds, stitched on the way.
+
+While one page is being sent the next is fetched, and no more: two pages are held.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import monotonic
+
+from proxy.core.errors import ExpiredError, PageRefusedError, TokenRefusedError, UnstitchableError
+from proxy.core.events import Event
+from proxy.core.paging import Page, Stitcher
+from proxy.core.weights import Weights
+from proxy.metrics import Metrics
+from proxy.pages.fetcher import Errand, Fetched, Fetcher, Turn
+from proxy.pages.shelf import Shelf
+from proxy.progress import Progress
+from proxy.settings import Settings
+from proxy.upstream.connection import Response
+
+MAX_RESTARTS = 2
+"""How often a List whose token has expired begins anew, while the client has seen nothing of it."""
+
+
+class Pages:
+    """One List's pages. `open` fetches page 1; in `reading_ahead` the others follow, and `take` returns what came."""
+
+    def __init__(
+        self, errand: Errand, settings: Settings, weights: Weights, metrics: Metrics, progress: Progress
+    ) -> None:
+        self._request = errand.request
+        self._paging = settings.paging
+        self._weights = weights
+        self._metrics = metrics
+        self._progress = progress
+        self._fetcher = Fetcher(errand, settings, weights, progress, self._ask_ahead)
+        self._stitcher = Stitcher()
+        self._shelf = Shelf()
+        self._first: Fetched | None = None
+        self._last: Fetched | None = None  # the page that was handed on last
+        self._second: Fetched | None = None  # page 2, where it came before page 1 was passed on
+        self._restarts = 0
+        self._group: asyncio.TaskGroup | None = None
+        self._next: asyncio.Task[Fetched] | None = None  # the page after the one that is being cut
+
+    @property
+    def held(self) -> int:
+        """Bytes read and not taken yet."""
+        return self._shelf.size + self._fetcher.held
+
+    @property
+    def head(self) -> Response:
+        """Return the response whose head is the List's: page 1's, of the last beginning."""
+        assert self._first is not None  # noqa: S101 (`open` has returned it)
+        return self._first.response
+
+    @property
+    def length(self) -> int | None:
+        """Return the size of the List's body where page 1 has announced it, and is all of it."""
+        return self.head.length if self._shelf.is_finished and self._stitcher.is_verbatim else None
+
+    async def open(self) -> Response:
+        """Fetch page 1 and return its response; one of 400 and above has not been read further than its head.
+
+        Raises UpstreamErrors, ListErrors, and UnstitchableError where paging is no way to get this List: what answers
+        to our limit is no answer to a client that has set none.
+        """
+        while True:
+            fetched = await self._fetcher.fetch(Turn(is_fresh=self._restarts > 0))
+            is_gone = fetched.response.status == 410
+            if fetched.page is not None and fetched.page.is_list:
+                is_gone = await self._expires_at_once(fetched, fetched.page)
+            elif fetched.response.status < 400:
+                raise UnstitchableError("page 1 is not a List in plain JSON")
+            if not (is_gone and self._may_restart()):
+                break
+        if fetched.page is not None:
+            self._hand_on(fetched, fetched.page)
+        return fetched.response
+
+    @asynccontextmanager
+    async def reading_ahead(self) -> AsyncIterator[None]:
+        """Fetch the pages after the first beside the caller, who is interrupted where one cannot be had."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                group.create_task(self._read_on())
+                yield
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+
+    async def take(self) -> list[Event]:
+        """Return what of the List can be sent now, at least something, or nothing at the end."""
+        return await self._shelf.take()
+
+    def close(self) -> None:
+        """Give back the connections of what is under way."""
+        self._fetcher.close()
+
+    async def _read_on(self) -> None:
+        await self._read_rest()
+        while not self._shelf.is_finished:
+            fetched = await self._turn()
+            if fetched.page is not None and fetched.page.is_list:
+                self._hand_on(fetched, fetched.page)
+                await self._read_rest()
+            elif fetched.response.status != 410:
+                raise self._refusal(fetched.response.status)
+            elif not self._may_restart():
+                raise ExpiredError("the continue token has expired")
+
+    async def _expires_at_once(self, first: Fetched, page: Page) -> bool:
+        """Fetch page 2 before page 1 is passed on, where page 1 may show a state that is about to be forgotten.
+
+        What may be old comes from the watch cache, whose state of an idle resource can be ten minutes old (etcd's
+        progress notifications); its page 2 comes from etcd up to 1.33, which remembers five (compaction).
+        """
+        options, metadata = self._request.options, page.metadata()
+        may_be_old = bool(options.version) and not options.is_exact and not self._restarts
+        if not may_be_old or not page.is_complete or metadata is None or not metadata.token:
+            return False
+        item_bytes = page.weight / page.count if page.count else 0.0
+        self._second = await self._fetcher.fetch(Turn(metadata.token, first.limit, item_bytes))
+        return self._second.response.status == 410
+
+    async def _turn(self) -> Fetched:
+        """Return the next page: the one that has been asked for already, or ask when there is room for it."""
+        asked, self._next = self._next, None
+        if asked is not None:
+            return await asked
+        second, self._second = self._second, None
+        if second is not None:
+            return second
+        await self._wait_for_room()
+        before = self._last.limit if self._last is not None else 0
+        return await self._fetcher.fetch(Turn(self._stitcher.token, before, is_fresh=self._restarts > 0))
+
+    def _may_restart(self) -> bool:
+        """Forget everything and begin anew after a 410, as long as the client has seen nothing.
+
+        Its own token would continue at another resourceVersion: a blend of two snapshots.
+        """
+        if self._stitcher.items or self._restarts >= MAX_RESTARTS:
+            return False
+        self._restarts += 1
+        self._stitcher, self._last, self._second = Stitcher(), None, None
+        self.close()
+        return True
+
+    def _refusal(self, status: int) -> PageRefusedError:
+        message = f"page {self._stitcher.pages + 1} was answered with {status}"
+        return TokenRefusedError(message) if status in (400, 422) else PageRefusedError(message)
+
+    async def _wait_for_room(self) -> None:
+        """Wait until the client has taken the last page, or until the token will soon be too old to wait.
+
+        From then on the rest is fetched without the client, as far as `page_limit_bytes` reach. Tokens live for five
+        minutes at least: k8s.io/apiserver/pkg/storage/etcd3/compact.go.
+        """
+        while self._shelf.size:
+            age = monotonic() - self._first.asked_at if self._first is not None else 0.0
+            if age < self._paging.token_seconds:
+                await self._shelf.wait_empty(self._paging.token_seconds - age)
+            elif self._shelf.size < self._paging.page_limit_bytes:
+                return
+            else:
+                raise ExpiredError("the client reads too slowly for the life of a continue token")
+
+    async def _read_rest(self) -> None:
+        """Pass on what an oversized page still has, no faster than the client takes it."""
+        last = self._last
+        while last is not None and last.page is not None and not last.page.is_complete:
+            await self._shelf.wait_empty(None)
+            await self._fetcher.read_more(last, last.page)
+            self._hand_on(last, last.page)
+
+    def _hand_on(self, fetched: Fetched, page: Page) -> None:
+        """Stitch what has been read of a page, and put it on the shelf."""
+        self._last = fetched
+        if not self._stitcher.pages:
+            self._first = fetched
+        self._shelf.put(self._stitcher.take(page))
+        if not page.is_complete:
+            return
+        self._fetcher.drop(fetched)
+        self._weights.learn_items(self._request.key, self._request.media.form, page.count, page.weight)
+        self._metrics.learn(self._progress)
+        self._metrics.note_page(self._progress)
+        if not self._stitcher.token:
+            self._shelf.finish()
+
+    def _ask_ahead(self, fetched: Fetched, page: Page, size: int) -> bool:
+        """Ask for the page after one that has arrived and is still to be cut, so that upstream and proxy work at once.
+
+        Only where the client keeps up: then these two are the pages that are held.
+        """
+        if self._group is None or self._next is not None or not self._shelf.is_awaited:
+            return False
+        metadata = page.metadata()
+        if metadata is None or not metadata.token:
+            return False
+        turn = Turn(metadata.token, fetched.limit, size / fetched.limit)
+        self._next = self._group.create_task(self._fetcher.fetch(turn))
+        return True
