@@ -69,6 +69,7 @@ class BodyStream:
         self._resume_reading(self._limit)
         while self.size < at_least and not self.ended and self._error is None:
             await self._wait(timeout)
+        self._limit = self._usual_limit
         if self._pieces:
             pieces, self._pieces, self.size = self._pieces, [], 0
             self._resume_reading(0)

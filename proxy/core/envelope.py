@@ -14,6 +14,9 @@ from msgspec import Raw
 from proxy.core.errors import UnstitchableError
 
 SPACE = b" \t\r\n"
+Shape = list[tuple[str, bytes]]
+"""The members of a List in order, without the values that may differ from page to page."""
+
 PAGED = frozenset({"continue", "remainingItemCount"})
 """What paging adds to a List's metadata."""
 
@@ -22,7 +25,7 @@ class Metadata(msgspec.Struct, frozen=True):
     """ListMeta (k8s.io/apimachinery/pkg/apis/meta/v1/types.go); to Go null is as good as nothing."""
 
     resource_version: str | None = msgspec.field(name="resourceVersion", default=None)
-    next_page: str | None = msgspec.field(name="continue", default=None)
+    continue_token: str | None = msgspec.field(name="continue", default=None)
     remaining: int | float | None = msgspec.field(name="remainingItemCount", default=None)
 
     @property
@@ -33,12 +36,12 @@ class Metadata(msgspec.Struct, frozen=True):
     @property
     def token(self) -> str:
         """Return where the next page continues; empty where the List is complete."""
-        return self.next_page or ""
+        return self.continue_token or ""
 
     @property
     def is_paged(self) -> bool:
         """Whether there is anything in it that an unpaged List has not."""
-        return bool(self.next_page) or self.remaining is not None
+        return bool(self.continue_token) or self.remaining is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +73,8 @@ class Envelope:
         return cls(members, metadata, is_compact)
 
     @property
-    def shape(self) -> list[tuple[str, bytes]]:
-        """Return all members in order, without what may differ from page to page."""
+    def shape(self) -> Shape:
+        """Return what every page of a List has to have in common."""
         varying = ("metadata", "items", "rows")
         return [(key, b"" if key in varying else bytes(value)) for key, value in self.members.items()]
 

@@ -14,7 +14,7 @@ JSON, YAML = "application/json", "application/yaml"
 BINARY = frozenset({"application/vnd.kubernetes.protobuf", "application/cbor"})
 
 Form = Literal["object", "table", "partial"]
-FORMS: dict[str, Form] = {"": "object", "Table": "table", "PartialObjectMetadataList": "partial"}
+FORMS: dict[str, Form] = {"Table": "table", "PartialObjectMetadataList": "partial"}
 
 TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 PRETTY_AGENTS = ("curl", "Wget", "Mozilla/5.0")
@@ -49,18 +49,24 @@ def negotiate(accept: list[str], query: str, user_agent: str) -> Media:
 
 def without_binary(accept: list[str]) -> str:
     """Return the value of an Accept line that asks for the same, but for what is not text."""
-    clauses = ",".join(accept).split(",")
-    return ",".join(clause for clause in clauses if clause.partition(";")[0].strip().lower() not in BINARY).strip()
+    kept = []
+    for clause in ",".join(accept).split(","):
+        media_type, semicolon, rest = clause.partition(";")
+        if media_type.strip().lower() not in BINARY:
+            # go-restful, which looks first for built-in resources, knows */* but not application/*.
+            media_type = media_type.replace("application/*", "*/*")
+            kept.append(media_type + semicolon + rest)
+    return ",".join(kept).strip()
 
 
 def _form(clause: MediaRange) -> Form | None:
     """Return what a clause asks the items to be, None where no apiserver can do it."""
-    wanted = clause.parameters.get("as", "")
-    if wanted and (clause.parameters.get("g") != "meta.k8s.io" or clause.parameters.get("v") not in ("v1", "v1beta1")):
+    kind, group, version = (clause.parameters.get(name) for name in ("as", "g", "v"))
+    if kind is group is version is None:
+        return "object"
+    if group != "meta.k8s.io" or version not in ("v1", "v1beta1") or (kind == "Table" and clause.type in BINARY):
         return None
-    if wanted == "Table" and clause.type in BINARY:
-        return None
-    return FORMS.get(wanted)
+    return FORMS.get(kind or "")
 
 
 def _is_pretty(clause: MediaRange | None, query: str, user_agent: str) -> bool:

@@ -9,7 +9,7 @@ Two layouts (k8s.io/apimachinery, collections.go and unstructured_list.go):
 A `Page` is one response as it is read, a `Stitcher` puts pages together. Neither knows where they come from.
 """
 
-from proxy.core.envelope import Envelope, Metadata
+from proxy.core.envelope import Envelope, Metadata, Shape
 from proxy.core.errors import ItemTooLargeError, PagesDisagreeError, TokenLoopError, UnstitchableError
 from proxy.core.events import Event, Items, Skeleton
 from proxy.core.splitter import Splitter
@@ -26,7 +26,7 @@ class Page:
 
     `before` is everything up to the value of the items, `after` everything from ``]`` on; `opening` is ``[`` or, where
     there is no array, ``null`` (empty where that cannot be told apart). `count` and `weight` are the items read so far
-    and their bytes; `beginning` is what those of the page before begin with.
+    and their bytes. What the items of the page before begin with is a hint for those of this one.
     """
 
     def __init__(self, max_item_bytes: int, beginning: bytes = b"") -> None:
@@ -123,7 +123,7 @@ class Stitcher:
         self.pages = self.items = 0
         self.is_verbatim = True
         self._head = self._opening = b""
-        self._shape: list[tuple[str, bytes]] = []
+        self._shapes: tuple[Shape, Shape] = [], []  # of the head and of the whole envelope
         self._page: Page | None = None
         self._at_start = True  # of the page
         self._tokens: set[str] = set()
@@ -151,11 +151,13 @@ class Stitcher:
         if self.pages:
             if head.metadata is not None:
                 self._check_version(head.metadata)
+            self._check_shape(head.shape, self._shapes[0])
             return
         self._head, self._opening = bytes(page.before), page.opening
+        self._shapes = head.shape, []
         if head.metadata is not None and head.metadata.is_paged:
-            if not (head.is_compact and page.opening):
-                raise UnstitchableError("page 1 is not compact JSON")
+            if not (head.is_compact and page.opening and (head.metadata.version or not head.metadata.token)):
+                raise UnstitchableError("page 1 has no resourceVersion, or is not compact JSON")
             self._head = head.unpaged().removesuffix(NO_ITEMS)
             self.is_verbatim = False
 
@@ -174,12 +176,11 @@ class Stitcher:
         metadata = envelope.metadata or Metadata()
         self.pages += 1
         if self.pages == 1:
-            self.version, self._shape = metadata.version, envelope.shape
+            self.version, self._shapes = metadata.version, (self._shapes[0], envelope.shape)
         else:
             self.is_verbatim = False
             self._check_version(metadata)
-            if envelope.shape != self._shape:
-                raise PagesDisagreeError("a page is of another shape than page 1")
+            self._check_shape(envelope.shape, self._shapes[1])
         if metadata.token or not self.is_verbatim:
             self._check_form(page, envelope)
         self.token = metadata.token
@@ -198,6 +199,10 @@ class Stitcher:
         """Refuse a page of which no byte may be left out, or no other one follow, without a look at each."""
         if not (envelope.is_compact and self.version and page.opening and page.after.startswith(b"]")):
             raise UnstitchableError("a page has no resourceVersion, or is not compact JSON")
+
+    def _check_shape(self, shape: Shape, first: Shape) -> None:
+        if shape != first:
+            raise PagesDisagreeError("a page is of another shape than page 1")
 
     def _check_version(self, metadata: Metadata) -> None:
         if metadata.version != self.version:

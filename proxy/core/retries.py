@@ -4,6 +4,8 @@ Retry-After is honoured (RFC 9110, section 10.2.3; an apiserver sends whole seco
 jittered, so that Lists which failed together do not come back together.
 """
 
+from email.utils import parsedate
+
 MAX_RETRIES = 4
 PATIENCE_SECONDS = 30.0
 """All waits for one page together. Longer than a storage timeout (2 s) and most of what API Priority and Fairness asks
@@ -22,8 +24,11 @@ class Retries:
     def next_wait(self, retry_after: str, jitter: float) -> float | None:
         """Return the seconds to wait before the next try, None for no more.
 
-        `retry_after` is the line's value, empty without one; `jitter` is a random number from 0 to 1.
+        `retry_after` is the line's value, empty without one; `jitter` is a random number from 0 to 1. A date, which a
+        load balancer may send, is given up on, as there is no clock here to read it by.
         """
+        if parsedate(retry_after) is not None:
+            return None
         asked = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
         backoff = FIRST_WAIT_SECONDS * 2**self._count * (0.5 + 0.5 * jitter)
         wait = asked + backoff

@@ -109,8 +109,10 @@ class Fetcher:
         An answer that is no JSON List is returned as it is. Raises UpstreamErrors and ListErrors.
         """
         retries = Retries()
+        request = self._errand.request
+        limit = self._weights.page_items(request.key, request.media.form, turn.before, turn.item_bytes)
         while True:
-            outcome = await self._try(turn)
+            outcome = await self._try(turn, limit)
             retry_after = ""
             if isinstance(outcome, Fetched):
                 retry_after = first(outcome.response.lines, b"retry-after")
@@ -141,15 +143,15 @@ class Fetcher:
         for fetched in self._under_way.copy():
             self.drop(fetched)
 
-    async def _try(self, turn: Turn) -> Fetched | RestreamError:
+    async def _try(self, turn: Turn, limit: int) -> Fetched | RestreamError:
         """Ask once; return the answer, or what has failed and may be tried again."""
         errand, now = self._errand, monotonic()
-        request = errand.request
-        limit = self._weights.page_items(request.key, request.media.form, turn.before, turn.item_bytes)
         if turn.token:
             query = listoptions.next_page(errand.query, turn.token, limit)
         else:
-            options = ListOptions() if turn.is_fresh and not request.options.is_exact else request.options
+            options = errand.request.options
+            if turn.is_fresh and not options.is_exact:
+                options = ListOptions()
             query = listoptions.first_page(errand.query, options, limit)
         fetched = None
         try:
@@ -181,7 +183,7 @@ class Fetcher:
             pieces = await source.read(self._max_bytes)
             if source.body.is_over:
                 self._release(fetched)
-                if self._on_arrival(fetched, page, sum(map(len, pieces))):
+                if self._on_arrival(fetched, page, page.held + sum(map(len, pieces))):
                     await asyncio.sleep(0)
             self._feed(page, source, pieces)
         self._beginning = page.beginning

@@ -6,6 +6,7 @@ While one page is being sent the next is fetched, and no more: two pages are hel
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from time import monotonic
 
 from proxy.core.errors import ExpiredError, PageRefusedError, TokenRefusedError, UnstitchableError
@@ -21,6 +22,14 @@ from proxy.upstream.connection import Response
 
 MAX_RESTARTS = 2
 """How often a List whose token has expired begins anew, while the client has seen nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """A page that has been asked for before its turn, by the token that the page before it seemed to end with."""
+
+    token: str
+    task: asyncio.Task[Fetched]
 
 
 class Pages:
@@ -42,7 +51,7 @@ class Pages:
         self._second: Fetched | None = None  # page 2, where it came before page 1 was passed on
         self._restarts = 0
         self._group: asyncio.TaskGroup | None = None
-        self._next: asyncio.Task[Fetched] | None = None  # the page after the one that is being cut
+        self._next: Ahead | None = None  # the page after the one that is being cut
 
     @property
     def held(self) -> int:
@@ -73,7 +82,7 @@ class Pages:
                 is_gone = await self._expires_at_once(fetched, fetched.page)
             elif fetched.response.status < 400:
                 raise UnstitchableError("page 1 is not a List in plain JSON")
-            if not (is_gone and self._may_restart()):
+            if not is_gone or self._request.options.is_exact or not self._may_restart():
                 break
         if fetched.page is not None:
             self._hand_on(fetched, fetched.page)
@@ -126,9 +135,13 @@ class Pages:
 
     async def _turn(self) -> Fetched:
         """Return the next page: the one that has been asked for already, or ask when there is room for it."""
-        asked, self._next = self._next, None
-        if asked is not None:
-            return await asked
+        ahead, self._next = self._next, None
+        if ahead is not None:
+            fetched = await ahead.task
+            if ahead.token == self._stitcher.token:
+                return fetched
+            # The page before had to be asked for again, and came back another.
+            self._fetcher.drop(fetched)
         second, self._second = self._second, None
         if second is not None:
             return second
@@ -201,5 +214,5 @@ class Pages:
         if metadata is None or not metadata.token:
             return False
         turn = Turn(metadata.token, fetched.limit, size / fetched.limit)
-        self._next = self._group.create_task(self._fetcher.fetch(turn))
+        self._next = Ahead(turn.token, self._group.create_task(self._fetcher.fetch(turn)))
         return True
