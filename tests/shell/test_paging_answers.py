@@ -1,0 +1,105 @@
+"""What comes where a page was due and is none: it never passes for the whole List."""
+
+import gzip
+from collections.abc import Callable
+
+import pytest
+
+from proxy.settings import Paging
+from tests.fakes.apiserver import Apiserver, Exchange, response
+from tests.fakes.paged import PODS, Fault, Page, PagedList, answers, request_for
+from tests.fakes.running import running
+from tests.fakes.wire import Lines
+from tests.shell.test_paging_faults import ITEMS, judge
+
+BY_TWO = Paging(page_items=2)
+JSON = (b"Content-Type", b"application/json")
+
+
+def served_as(lines: Lines, code: bytes = b"200 OK", encode: Callable[[bytes], bytes] = bytes) -> Fault:
+    """Serve the page, or the whole List, in another way."""
+
+    async def serve(exchange: Exchange, page: Page) -> None:
+        await exchange.send(response(encode(page.body), status=code, lines=lines))
+
+    return serve
+
+
+async def redirect(exchange: Exchange, _: Page) -> None:
+    """Point to where the List is, as Go's ServeMux does: with the query as it came."""
+    await exchange.send(response(status=b"301 Moved Permanently", lines=[(b"Location", b"/x" + exchange.target)]))
+
+
+NO_PAGE: dict[str, Fault] = {
+    "gzip": served_as([JSON, (b"Content-Encoding", b"gzip")], encode=lambda body: gzip.compress(body, mtime=0)),
+    "protobuf": served_as([(b"Content-Type", b"application/vnd.kubernetes.protobuf")]),
+    "yaml": served_as([(b"Content-Type", b"application/yaml")]),
+    "no type": served_as([]),
+    "203": served_as([JSON], b"203 Non-Authoritative Information"),
+    "206": served_as([JSON], b"206 Partial Content"),
+    "redirect": redirect,
+    "without items": served_as([JSON], encode=lambda body: body.replace(b'"items"', b'"things"')),
+}
+
+
+@pytest.mark.parametrize("what", NO_PAGE)
+async def test_page_one_that_is_no_page(what: str) -> None:
+    """What is not a page as asked for does not pass as if it were the whole List: that is asked for without a limit."""
+    paged = PagedList(items=ITEMS)
+    paged.faults = {1: NO_PAGE[what]}
+    async with Apiserver(paged) as upstream, running(upstream.url, mode="paged", paging=BY_TWO) as proxy:
+        for _ in range(2):
+            answer = await proxy.ask(request_for(PODS))
+            assert answer.complete
+            assert answer.status == {"203": 203, "206": 206, "redirect": 301}.get(what, 200)
+            assert answer.first(b"location") in (b"", b"/x/api/v1/pods")
+            body = gzip.decompress(answer.body) if what == "gzip" else answer.body
+            assert body in (b"", paged.body, paged.body.replace(b'"items"', b'"things"'))
+            assert upstream.exchanges[-1].target == b"/api/v1/pods"
+        await proxy.quiet()
+
+
+@pytest.mark.parametrize("what", [*NO_PAGE, "status"])
+async def test_later_page_that_is_no_page(what: str) -> None:
+    """The same where a later page was due is an abort."""
+    fault = NO_PAGE.get(what) or answers(response(b'{"kind":"Status","apiVersion":"v1","status":"Failure"}\n'))
+    paged = PagedList(items=ITEMS, faults={2: fault})
+    async with Apiserver(paged) as upstream, running(upstream.url, mode="paged", paging=BY_TWO) as proxy:
+        answer = await proxy.ask(request_for(PODS))
+        assert judge(answer, paged.body) == "unfinished"
+        await proxy.aborts("page_refused")
+        assert len(paged.asked) == 2
+        await proxy.quiet()
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"kind":"Other"}\n', b"[]", b"7", b'{"items":{}}', b'{"a":"' + b"x" * 90_000 + b'"}']
+)
+async def test_answer_that_is_no_list(body: bytes) -> None:
+    """A 200 without an array of items passes unchanged, and is called what it is."""
+    for framing in ("length", "chunked"):
+        paged = PagedList(faults={1: answers(response(body, framing=framing))})
+        async with Apiserver(paged) as upstream, running(upstream.url, mode="paged") as proxy:
+            answer = await proxy.ask(request_for(PODS))
+            assert answer.complete
+            assert answer.body == body
+            assert answer.mode == "raw; reason=not_a_list"
+            assert upstream.exchanges[-1].target == b"/api/v1/pods"
+            await proxy.quiet()
+            assert proxy.sample("restream_upstream_pages_total") == 0
+
+
+@pytest.mark.parametrize("depth", [900, 960, 980, 995, 5000])
+async def test_deep_envelope(depth: int) -> None:
+    """What is nested deeper than a parser goes is an error of ours, not a lost connection."""
+    deep = b'"x":' + b"[" * depth + b"]" * depth
+
+    async def serve(exchange: Exchange, page: Page) -> None:
+        await exchange.send(response(page.body.replace(b'"metadata":{', b'"metadata":{' + deep + b",")))
+
+    paged = PagedList(items=ITEMS, faults={1: serve})
+    async with Apiserver(paged) as upstream, running(upstream.url, mode="paged", paging=BY_TWO) as proxy:
+        answer = await proxy.ask(request_for(PODS))
+        whole = paged.body.replace(b'"metadata":{', b'"metadata":{' + deep + b",")
+        assert judge(answer, whole) in ("whole", "status", "unfinished")
+        await proxy.quiet()
