@@ -23,7 +23,7 @@ ALLOWED = 32 * MIB
 
 async def send_list(exchange: Exchange) -> None:
     """Answer with some 120 MiB of pods of 2.5 KB, or with two of them."""
-    if exchange.target != b"/api/v1/pods":
+    if not exchange.target.startswith(b"/api/v1/pods"):
         await exchange.send(response(SMALL_LIST))
         return
     await exchange.send(response(lines=[*JSON_LINES, (b"Transfer-Encoding", b"chunked")], framing="none"), chunk(HEAD))
