@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from time import monotonic
 
 from proxy.core.planning import Mode
 from proxy.core.request import RequestInfo
@@ -41,6 +42,11 @@ class Progress:
     def mode_line(self) -> bytes:
         """Return the value of X-Restream-Mode."""
         return f"{self.mode}; reason={self.reason}".encode()
+
+    def note_upstream_first_byte(self) -> None:
+        """Note the head of the upstream's response, the first one where there are many."""
+        if self.upstream_first_byte is None:
+            self.upstream_first_byte = monotonic()
 
     def note_held(self) -> None:
         """Take a look at what is held, for the peak."""

@@ -156,7 +156,7 @@ class Transfer:
 
     async def _answer(self, response: Response, plan: Plan, pages: Pages | None = None) -> None:
         progress = self._progress
-        progress.upstream_first_byte = monotonic()
+        progress.note_upstream_first_byte()
         progress.code = response.status
         progress.audit_id = first(response.lines, b"audit-id")
         plan = planning.judge_response(

@@ -38,6 +38,7 @@ class Page:
         self._splitter = Splitter(max_item_bytes, beginning)
         self._items: list[Items] = []
         self._waiting = 0
+        self._head: Envelope | None = None
 
     @property
     def is_list(self) -> bool:
@@ -72,12 +73,18 @@ class Page:
 
     def head(self) -> Envelope:
         """Return the envelope as far as it stands before the items. Raises UnstitchableError."""
-        return Envelope.parse(bytes(self.before) + NO_ITEMS) if self.opening else self.envelope()
+        if not self.opening:
+            return self.envelope()
+        if self._head is None:
+            self._head = Envelope.parse(bytes(self.before) + NO_ITEMS)
+        return self._head
 
     def envelope(self) -> Envelope:
         """Return the envelope of a complete page. Raises UnstitchableError."""
-        after = self.after if self.opening == b"[" else self.after[1:]
-        return Envelope.parse(bytes(self.before) + self.opening + after)
+        if self.opening == b"[":
+            is_all = self.after.rstrip() == NO_ITEMS[1:]  # nothing but the metadata of custom resources ever follows
+            return self.head() if is_all else Envelope.parse(bytes(self.before) + b"[" + self.after)
+        return Envelope.parse(bytes(self.before) + self.opening + self.after[1:])
 
     def metadata(self) -> Metadata | None:
         """Return the List's metadata, None while it has not been read. Raises UnstitchableError."""

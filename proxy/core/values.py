@@ -10,8 +10,8 @@ import msgspec
 
 from proxy.core.errors import InvalidJSONError, NestingError
 
-BLOCK_BYTES = 8 << 10
-"""What is checked for UTF-8 at once, where it is not known to be ASCII."""
+BLOCK_BYTES = (64 << 10, 8 << 10)
+"""What is checked for UTF-8 at once, where it is not known to be ASCII: large blocks, and small ones of those."""
 
 SPACE = b" \t\n\r"
 OPENERS = b'{["'
@@ -60,19 +60,27 @@ def find_end(window: bytearray, start: int) -> int | None:
     return None  # only what follows can tell (123 may become 1234)
 
 
-def is_utf8(window: bytearray, start: int, end: int) -> bool:
+def is_utf8(window: bytearray, start: int, end: int, level: int = 0) -> bool:
     """Check window[start:end] block by block: most are ASCII even where one is not, and that is cheap to see."""
     while start < end:
-        stop = min(start + BLOCK_BYTES, end)
+        stop = min(start + BLOCK_BYTES[level], end)
         while stop < end and window[stop] >= 0x80:  # not inside a character
             stop += 1
         block = window[start:stop]
-        try:
-            if not block.isascii():
-                block.decode()
-        except UnicodeDecodeError:
+        if not (block.isascii() or _decodes(block, level)):
             return False
         start = stop
+    return True
+
+
+def _decodes(block: bytearray, level: int) -> bool:
+    """Look closer at a block that is not ASCII: to decode costs far more than to see that nothing needs to be."""
+    if level + 1 < len(BLOCK_BYTES):
+        return is_utf8(block, 0, len(block), level + 1)
+    try:
+        block.decode()
+    except UnicodeDecodeError:
+        return False
     return True
 
 

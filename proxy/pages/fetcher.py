@@ -156,6 +156,7 @@ class Fetcher:
         fetched = None
         try:
             response = await errand.ask(query)
+            self._progress.note_upstream_first_byte()
             fetched = Fetched(response, Source(response.body, self._timeout), limit, now)
             self._under_way.append(fetched)
             await self._receive(fetched)
