@@ -99,9 +99,28 @@ def proxies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tupl
             child.communicate(timeout=20)
 
 
-def _start(command: str, *arguments: str) -> tuple[subprocess.Popen[str], str]:
+@pytest.fixture(scope="session")
+def paged() -> Iterator[dict[str, str]]:
+    """Start a backend that holds whole Lists, and a proxy that pages them; their addresses."""
+    backend, url = _start("backend", "--pods", "300", "--widgets", "90", "--encoder", "whole")
+    children = [backend]
+    try:
+        proxy, proxy_url = _start(
+            "serve", "--upstream", url, "--mode", "paged", "--admin-listen", "127.0.0.1:0", paging_page_items="40"
+        )
+        children.append(proxy)
+        yield {"direct": url, "paged": proxy_url}
+    finally:
+        for child in children:
+            child.terminate()
+        for child in children:
+            child.communicate(timeout=20)
+
+
+def _start(command: str, *arguments: str, **settings: str) -> tuple[subprocess.Popen[str], str]:
     child = subprocess.Popen(
         [sys.executable, "-m", "proxy", command, "--listen", "127.0.0.1:0", *arguments],
+        env=os.environ | {f"RESTREAM_{name.upper()}": value for name, value in settings.items()},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
