@@ -18,7 +18,7 @@ from proxy.bench.children import Children
 from proxy.bench.errors import BenchError, LoadError
 from proxy.bench.load import Transfer, fetch
 from proxy.bench.rounds import AFTERWARDS_SECONDS, IDLE_SECONDS, Meter, Sample
-from proxy.bench.sampling import Residents, Series
+from proxy.bench.sampling import Residents, Series, machine_cpu_seconds
 from proxy.bench.screen import Screen
 from proxy.bench.servers import Server, start_backend, start_proxy
 
@@ -88,9 +88,23 @@ class Stack:
         """Return the processes by what they are."""
         return {"backend": self.backend, **({"proxy": self.proxy} if self.proxy else {})}
 
-    def meters(self) -> dict[str, Meter]:
-        """Read the meters of the processes, which are idle."""
-        return {name: Meter(server) for name, server in self.servers.items()}
+
+class Bill:
+    """What a measurement costs from now on: each process of a stack, ourselves, and who else is on the machine."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._meters = {name: Meter(server) for name, server in stack.servers.items()}
+        self._own = time.process_time()
+        self._machine = machine_cpu_seconds()
+
+    def items(self) -> dict[str, float]:
+        """Return CPU and memory by process."""
+        machine = machine_cpu_seconds() - self._machine
+        cpu = {"client_cpu_seconds": time.process_time() - self._own}
+        for name, meter in self._meters.items():
+            cpu |= meter.cpu(f"{name}_cpu_seconds", 1)
+        memory = {f"{name}_{key}": size for name, meter in self._meters.items() for key, size in meter.rise().items()}
+        return {**memory, **cpu, "others_cpu_seconds": max(0.0, machine - sum(cpu.values()))}
 
 
 class Reference:
@@ -179,11 +193,9 @@ async def crowd(stack: Stack, workload: Workload, reference: Reference, number: 
     """List with many clients at once, and watch the memory. Raises BenchError."""
     async with Residents({name: server.child.pid for name, server in stack.servers.items()}) as residents:
         await asyncio.sleep(IDLE_SECONDS)
-        meters = stack.meters()
-        started, own = time.monotonic(), time.process_time()
+        bill, started = Bill(stack), time.monotonic()
         bodies = await asyncio.gather(*(_read(stack.url, workload.target) for _ in range(workload.lists)))
-        duration, own = time.monotonic() - started, time.process_time() - own
-        costs = _costs(meters)
+        duration, costs = time.monotonic() - started, bill.items()
         await asyncio.sleep(CODA_SECONDS)
     for body in bodies:
         reference.check(stack.arm, body)
@@ -196,7 +208,6 @@ async def crowd(stack: Stack, workload: Workload, reference: Reference, number: 
         "seconds": duration,
         "first_byte_seconds": statistics.median(first_bytes),
         "worst_first_byte_seconds": max(first_bytes),
-        "client_cpu_seconds": own,
         **costs,
     }
     return Run(stack.arm, workload.name, number, values, residents.series)
@@ -205,10 +216,9 @@ async def crowd(stack: Stack, workload: Workload, reference: Reference, number: 
 async def alone(stack: Stack, workload: Workload, reference: Reference, number: int) -> Run:
     """List with one client, which only counts while the clock runs, and once more to compare. Raises BenchError."""
     await asyncio.sleep(IDLE_SECONDS)
-    meters = stack.meters()
-    own = time.process_time()
+    bill = Bill(stack)
     transfer = await fetch(stack.url, workload.target)
-    own, costs = time.process_time() - own, _costs(meters)
+    costs = bill.items()
     reference.check(stack.arm, await _read(stack.url, workload.target))
     reference.check_transfer(stack.arm, transfer)
     values = {
@@ -216,19 +226,9 @@ async def alone(stack: Stack, workload: Workload, reference: Reference, number: 
         "list_bytes": transfer.size,
         "seconds": transfer.seconds,
         "first_byte_seconds": transfer.first_byte,
-        "client_cpu_seconds": own,
         **costs,
     }
     return Run(stack.arm, workload.name, number, values)
-
-
-def _costs(meters: dict[str, Meter]) -> dict[str, float]:
-    """Return the CPU and memory of each process."""
-    values: dict[str, float] = {}
-    for name, meter in meters.items():
-        values |= {f"{name}_{key}": value for key, value in meter.rise().items()}
-        values |= meter.cpu(f"{name}_cpu_seconds", 1)
-    return values
 
 
 async def _read(url: str, target: str) -> Body:

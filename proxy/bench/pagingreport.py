@@ -61,6 +61,7 @@ def _lines(
         Line("backend CPU", "backend_cpu_seconds", _cpu),
         Line("proxy CPU", "proxy_cpu_seconds", _cpu),
         Line("client CPU", "client_cpu_seconds", _cpu),
+        Line("CPU of others", "others_cpu_seconds", _cpu),
     )
 
 

@@ -72,6 +72,7 @@ async def test_many_clients_are_watched(stack: Stack) -> None:
     assert 0 < result.values["first_byte_seconds"] <= result.values["worst_first_byte_seconds"]
     assert result.values["backend_peak_rss_bytes"] > 0
     assert result.values["proxy_cpu_seconds"] >= 0
+    assert result.values["others_cpu_seconds"] >= 0
     for series in result.series.values():
         assert series.times[0] < 0 < series.times[-1]
 

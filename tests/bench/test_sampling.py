@@ -4,7 +4,16 @@ import asyncio
 import os
 import time
 
-from proxy.bench.sampling import RESIDENT_EVERY, Residents, Series, cpu_seconds, memory, process_tree, total
+from proxy.bench.sampling import (
+    RESIDENT_EVERY,
+    Residents,
+    Series,
+    cpu_seconds,
+    machine_cpu_seconds,
+    memory,
+    process_tree,
+    total,
+)
 
 PAGE = """\
 # HELP restream_buffered_bytes Bytes held for requests now.
@@ -41,6 +50,15 @@ def test_reads_the_cpu_of_a_process_tree() -> None:
     while time.process_time() - own < 0.05:
         pass
     assert 0.05 <= cpu_seconds(tree) - before < 1
+
+
+def test_reads_the_cpu_of_the_machine() -> None:
+    """All processes together have used more than we have, and more than a moment ago."""
+    before, own = machine_cpu_seconds(), time.process_time()
+    assert before > 0
+    while time.process_time() - own < 0.1:
+        pass
+    assert machine_cpu_seconds() - before > 0.05
 
 
 async def test_residents_are_watched_side_by_side() -> None:
