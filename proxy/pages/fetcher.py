@@ -160,9 +160,11 @@ class Fetcher:
             fetched = Fetched(response, Source(response.body, self._timeout), limit, now)
             self._under_way.append(fetched)
             await self._receive(fetched)
-        except (UpstreamError, TruncatedListError) as error:
+        except BaseException as error:
             if fetched is not None:
                 self.drop(fetched)
+            if not isinstance(error, (UpstreamError, TruncatedListError)):
+                raise
             # The client can judge for itself whether to ask for page 1 again, but for what broke on the way.
             if not turn.token and not isinstance(error, (UpstreamClosedError, TruncatedListError)):
                 raise

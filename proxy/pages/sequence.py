@@ -9,7 +9,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
 
-from proxy.core.errors import ExpiredError, PageRefusedError, TokenRefusedError, UnstitchableError
+from proxy.core.errors import (
+    ExpiredError,
+    PageRefusedError,
+    RestreamError,
+    TokenRefusedError,
+    UnstitchableError,
+)
 from proxy.core.events import Event
 from proxy.core.paging import Page, Stitcher
 from proxy.core.weights import Weights
@@ -29,7 +35,7 @@ class Ahead:
     """A page that has been asked for before its turn, by the token that the page before it seemed to end with."""
 
     token: str
-    task: asyncio.Task[Fetched]
+    task: asyncio.Task[Fetched | RestreamError]
 
 
 class Pages:
@@ -118,6 +124,16 @@ class Pages:
                 raise self._refusal(fetched.response.status)
             elif not self._may_restart():
                 raise ExpiredError("the continue token has expired")
+        self._forget_next()
+
+    def _forget_next(self) -> None:
+        """Drop a page that was asked for ahead: the one before it had to be asked for again, and came back another."""
+        ahead, self._next = self._next, None
+        if ahead is None:
+            return
+        ahead.task.cancel()
+        if ahead.task.done() and isinstance(outcome := ahead.task.result(), Fetched):
+            self._fetcher.drop(outcome)
 
     async def _expires_at_once(self, first: Fetched, page: Page) -> bool:
         """Fetch page 2 before page 1 is passed on, where page 1 may show a state that is about to be forgotten.
@@ -135,13 +151,14 @@ class Pages:
 
     async def _turn(self) -> Fetched:
         """Return the next page: the one that has been asked for already, or ask when there is room for it."""
-        ahead, self._next = self._next, None
-        if ahead is not None:
-            fetched = await ahead.task
-            if ahead.token == self._stitcher.token:
-                return fetched
-            # The page before had to be asked for again, and came back another.
-            self._fetcher.drop(fetched)
+        ahead = self._next
+        if ahead is not None and ahead.token == self._stitcher.token:
+            self._next = None
+            outcome = await ahead.task
+            if isinstance(outcome, RestreamError):
+                raise outcome
+            return outcome
+        self._forget_next()
         second, self._second = self._second, None
         if second is not None:
             return second
@@ -214,5 +231,12 @@ class Pages:
         if metadata is None or not metadata.token:
             return False
         turn = Turn(metadata.token, fetched.limit, size / fetched.limit)
-        self._next = Ahead(turn.token, self._group.create_task(self._fetcher.fetch(turn)))
+        self._next = Ahead(turn.token, self._group.create_task(self._fetch_ahead(turn)))
         return True
+
+    async def _fetch_ahead(self, turn: Turn) -> Fetched | RestreamError:
+        """Fetch a page whose turn may never come, so that a failure decides nothing yet."""
+        try:
+            return await self._fetcher.fetch(turn)
+        except RestreamError as error:
+            return error
