@@ -89,6 +89,43 @@ async def test_answer_that_is_no_list(body: bytes) -> None:
             assert proxy.sample("restream_upstream_pages_total") == 0
 
 
+BROKEN: dict[str, Callable[[bytes], bytes]] = {
+    "invalid_json": lambda body: body.replace(b'{"n":', b'{"n":0'),
+    "invalid_json after an item": lambda body: body.replace(b"},{", b"}{"),
+    "trailing_data": lambda body: body + b"{}",
+    "trailing_data of a failed encoder": lambda body: body + b'{"kind":"Status","status":"Failure","code":500}\n',
+    "invalid_utf8": lambda body: body.replace(b'{"n":', b'{"\xff":'),
+    "duplicate_items": lambda body: body.replace(b"]}\n", b'],"items":[]}\n'),
+    "item_too_large": lambda body: body.replace(b'{"n":', b'{"x":"' + b"y" * 3000 + b'","n":'),
+    "nesting": lambda body: body.replace(b'{"n":', b'{"x":' + b"[" * 20_000 + b"]" * 20_000 + b',"n":'),
+}
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("what", BROKEN)
+async def test_broken_page(what: str, number: int) -> None:
+    """A page that breaks a List is not asked for again: a Status before the first byte, an abort after it."""
+
+    async def serve(exchange: Exchange, page: Page) -> None:
+        await exchange.send(response(BROKEN[what](page.body)))
+
+    paged = PagedList(items=(*ITEMS, b'{"n":5}'), faults={number: serve})
+    max_item_bytes = 2000 if what == "item_too_large" else 1 << 20
+    async with (
+        Apiserver(paged) as upstream,
+        running(upstream.url, mode="paged", paging=BY_TWO, max_item_bytes=max_item_bytes) as proxy,
+    ):
+        answer = await proxy.ask(request_for(PODS))
+        assert judge(answer, paged.body) == ("status" if number == 1 else "unfinished")
+        assert answer.body.count(b'{"n":') <= 2 * (number - 1)
+        assert b"yyy" not in answer.body
+        assert len(paged.asked) == number
+        await proxy.quiet()
+        reason = what.partition(" ")[0]
+        assert proxy.sample("restream_aborts_total", reason=reason) == (number > 1)
+        assert proxy.sample("restream_requests_total", reason=reason) == (number == 1)
+
+
 @pytest.mark.parametrize("depth", [900, 960, 980, 995, 5000])
 async def test_deep_envelope(depth: int) -> None:
     """What is nested deeper than a parser goes is an error of ours, not a lost connection."""

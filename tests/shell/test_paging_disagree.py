@@ -24,7 +24,7 @@ from tests.fakes.paged import (
     status,
     times,
 )
-from tests.fakes.running import running
+from tests.fakes.running import eventually, running
 from tests.shell.test_paging_faults import ITEMS, judge
 
 BY_TWO = Paging(page_items=2)
@@ -150,6 +150,42 @@ async def test_page_that_comes_back_different(shape: Shape, number: int) -> None
     async with Apiserver(paged) as upstream, running(upstream.url, mode="paged", paging=BY_TWO) as proxy:
         assert judge(await proxy.ask(request_for(shape)), paged.body) == "whole"
         await proxy.quiet()
+
+
+@pytest.mark.parametrize("what", ["stalls", "is garbage", "has expired", "is refused", "disagrees"])
+async def test_what_was_asked_for_ahead_and_is_not_wanted(what: str) -> None:
+    """What comes of a page that was asked for ahead decides nothing where it is not the next one."""
+    paged = PagedList(items=make_items(6))
+
+    async def end_early(exchange: Exchange, page: Page) -> None:
+        paged.known["other"] = 3, 4
+        other = replace(page, items=paged.items[3:4], token="other")
+        head, items, rest = response(other.body[:-20], lines=paged.lines).partition(b'":[')
+        await asyncio.sleep(0.01)
+        await exchange.send(head + items)
+        await asyncio.sleep(0.01)
+        await exchange.send(rest)
+
+    async def stall(exchange: Exchange, _: Page) -> None:
+        await exchange.wait_closed()
+
+    third = {
+        "stalls": stall,
+        "is garbage": answers(response(b'{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[01]}')),
+        "has expired": EXPIRED,
+        "is refused": answers(status(b"403 Forbidden")),
+        "disagrees": changes(version="301"),
+    }[what]
+    paged.faults = {2: times(1, end_early), 3: third}
+    async with (
+        Apiserver(paged) as upstream,
+        running(upstream.url, mode="paged", paging=Paging(page_items=3)) as proxy,
+    ):
+        for _ in range(2):
+            assert judge(await proxy.ask(request_for(PODS)), paged.body) == "whole"
+        await proxy.quiet()
+        assert proxy.sample("restream_aborts_total") == 0
+        await eventually(lambda: len(upstream.open_connections) <= 2)
 
 
 @pytest.mark.parametrize("sizes", [(), (0,), (0, 0)])
