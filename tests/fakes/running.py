@@ -96,6 +96,8 @@ async def running(upstream: str, **changes: Any) -> AsyncIterator[Running]:  # n
     try:
         yield Running(proxy)
     finally:
+        for _ in range(5):
+            await asyncio.sleep(0)  # clients that have left are gone, and no drain waits for them
         await proxy.close()
         await asyncio.sleep(0)
         gc.collect(1)
