@@ -29,12 +29,13 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A figure of every arm, and its bound if it has one."""
+    """A figure of every arm, and its bound if it has one; what is not ours is not compared."""
 
     title: str
     value: str
     show: Callable[[float], str]
     bound: Bound | None = None
+    is_ours: bool = True
 
 
 def _cpu(value: float) -> str:
@@ -61,7 +62,7 @@ def _lines(
         Line("backend CPU", "backend_cpu_seconds", _cpu),
         Line("proxy CPU", "proxy_cpu_seconds", _cpu),
         Line("client CPU", "client_cpu_seconds", _cpu),
-        Line("CPU of others", "others_cpu_seconds", _cpu),
+        Line("CPU of others", "others_cpu_seconds", _cpu, is_ours=False),
     )
 
 
@@ -112,7 +113,7 @@ def _table(workload: Workload, runs: Sequence[Run]) -> Table:
 def _row(line: Line, values: dict[str, float | None]) -> list[str]:
     cells = [NOTHING if value is None else line.show(value) for value in values.values()]
     paged, direct = values[PAGED], values[DIRECT]
-    ratio = NOTHING if paged is None or direct is None else share(paged, direct)
+    ratio = NOTHING if paged is None or direct is None or not line.is_ours else share(paged, direct)
     verdict = NOTHING if paged is None or line.bound is None else line.bound.verdict(paged, direct)
     return [line.title, *cells, ratio, verdict]
 
