@@ -197,6 +197,7 @@ class Transfer:
             events = await pages.take()
             self._start(pages.head, pages.length)
             await relay.paged(pages, events)
+        self._learn_size()
 
     async def _answer_buffered(self, response: Response, relay: Relay) -> None:
         splitter = Splitter(self._settings.max_item_bytes)
@@ -219,10 +220,15 @@ class Transfer:
         """Learn from a List that came in one response what paging will want to know."""
         question, progress, weights = self._list, self._progress, self._services.weights
         weights.learn_items(question.key, question.media.form, progress.items, progress.item_bytes)
-        if splitter.is_complete and question.is_everything and not question.options.is_part:
-            weights.learn_list(question.key, progress.item_bytes)
+        if splitter.is_complete and not question.options.is_part:
+            self._learn_size()
         if question.media.form == "object" and splitter.is_typed and question.key[0] not in planning.BUILT_IN:
             weights.learn_foreign(question.key)
+
+    def _learn_size(self) -> None:
+        """Learn what all of a resource weighs, from a List that was not cut short."""
+        if self._list.is_everything:
+            self._services.weights.learn_list(self._list.key, self._progress.item_bytes)
 
     def _start(self, response: Response, length: int | None) -> None:
         """Send the head. `length` is the body's, where it is known; the upstream's own line says it if it has one."""

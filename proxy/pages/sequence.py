@@ -175,6 +175,7 @@ class Pages:
             return False
         self._restarts += 1
         self._stitcher, self._last, self._second = Stitcher(), None, None
+        self._forget_next()
         self.close()
         return True
 
