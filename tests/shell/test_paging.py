@@ -6,7 +6,19 @@ import pytest
 
 from proxy.settings import Paging
 from tests.fakes.apiserver import Apiserver
-from tests.fakes.paged import PODS, SHAPES, TABLE, PagedList, Shape, answers, make_items, request_for, status, times
+from tests.fakes.paged import (
+    PODS,
+    SHAPES,
+    TABLE,
+    WIDGETS,
+    PagedList,
+    Shape,
+    answers,
+    make_items,
+    request_for,
+    status,
+    times,
+)
 from tests.fakes.running import running
 from tests.fakes.wire import request
 
@@ -89,6 +101,20 @@ async def test_http10_client() -> None:
         assert answer.complete
         assert answer.body == paged.body
         assert answer.values(b"transfer-encoding") == answer.values(b"content-length") == []
+
+
+async def test_pipelined_lists() -> None:
+    """Lists asked for at once on one connection come one after the other, each whole."""
+    paged = PagedList(WIDGETS)
+    async with (
+        Apiserver(paged) as upstream,
+        running(upstream.url, mode="paged", paging=BY_THREE) as proxy,
+        await proxy.connect() as client,
+    ):
+        await client.send(request_for(WIDGETS) * 4)
+        for _ in range(4):
+            assert (await client.answer()).body == paged.body
+        assert len(paged.asked) == 4 * 3
 
 
 async def test_connections_are_reused_page_by_page() -> None:
