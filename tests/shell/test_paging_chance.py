@@ -98,11 +98,13 @@ class Unsteady:
             exchange.close()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(4))
 async def test_chance(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of many Lists is judged; most of them are exact."""
     monkeypatch.setattr("proxy.core.retries.FIRST_WAIT_SECONDS", 0.0)
     monkeypatch.setattr("proxy.core.weights.DISTRUST_SECONDS", 0.0)
+    if seed % 2:
+        monkeypatch.setattr("proxy.pages.fetcher.EARLY_BYTES", 300, raising=False)
     chance = random.Random(seed)
     upstream = Unsteady(chance)
     outcomes: Counter[str] = Counter()
