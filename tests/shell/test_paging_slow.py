@@ -97,6 +97,25 @@ async def test_next_page_is_fetched_while_this_one_is_sent() -> None:
         assert (await client.answer()).body == paged.body
 
 
+async def test_first_bytes_do_not_wait_for_a_large_page() -> None:
+    """The first items of a large page 1 are with the client before the upstream has sent the last."""
+    paged = PagedList(items=ITEMS[:12])
+
+    async def go_on(exchange: Exchange, page: Page) -> None:
+        whole = paged.render(page)
+        await exchange.send(whole[len(whole) // 2 :])
+
+    paging = Paging(page_bytes=2 * MIB, page_items=12)
+    async with Apiserver(paged) as upstream, running(upstream.url, mode="paged", paging=paging) as proxy:
+        assert (await proxy.ask(request_for(PODS))).body == paged.body  # the next page 1 has all twelve
+        async with await proxy.connect() as client:
+            paged.faults[1], clients = halting(paged, 0, go_on)
+            clients.append(client)
+            answer = await client.ask(request_for(PODS))
+        assert answer.complete
+        assert answer.body == paged.body
+
+
 # --- tokens get old ---------------------------------------------------------------------------------------------------
 
 
