@@ -52,6 +52,7 @@ class Relay:
         """Pass on a List page by page, beginning with `events`; its head has been sent."""
         while events:
             await self._write_events(events)
+            events.clear()  # a page that has been sent should not stay in memory until the next one is there
             events = await pages.take()
 
     async def buffered(self, splitter: Splitter, events: list[Event]) -> list[Piece]:

@@ -27,6 +27,9 @@ from proxy.upstream.connection import Response
 OVERSIZE = 2
 """Times `page_bytes`: what is larger is not held as a whole."""
 
+EARLY_BYTES = 256 << 10
+"""What is read of a page that may leave before it is complete: one read, so that the first byte does not wait."""
+
 
 @dataclass(frozen=True, slots=True)
 class Errand:
@@ -44,18 +47,19 @@ class Turn:
     """Which page is due: the one at `token`, page 1 without.
 
     `before` is how many items the page before was asked for, `item_bytes` what each of them seemed to weigh. `is_fresh`
-    asks for the newest state, where the client takes any.
+    asks for the newest state, where the client takes any; `is_early` does without all of a page before it is passed on.
     """
 
     token: str = ""
     before: int = 0
     item_bytes: float = 0.0
     is_fresh: bool = False
+    is_early: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class Fetched:
-    """The answer to a request for `limit` items. `page` is None where it is no List, incomplete where it is too large.
+    """The answer to a request for `limit` items. `page` is None where it is no List, and may be incomplete.
 
     `asked_at` is a reading of `time.monotonic`.
     """
@@ -91,7 +95,7 @@ class Fetcher:
         self._errand = errand
         self._timeout = settings.limits.between_bytes_seconds
         self._max_item_bytes = settings.max_item_bytes
-        self._max_bytes = OVERSIZE * settings.paging.page_bytes
+        self.max_bytes = OVERSIZE * settings.paging.page_bytes
         self._weights = weights
         self._progress = progress
         self._on_arrival = on_arrival
@@ -104,7 +108,7 @@ class Fetcher:
         return sum(fetched.held for fetched in self._under_way)
 
     async def fetch(self, turn: Turn) -> Fetched:
-        """Fetch a page; while nothing of it has been passed on, what fails may be tried again.
+        """Fetch a page, or the beginning of a large one; while nothing of it has left, what fails may be tried again.
 
         An answer that is no JSON List is returned as it is. Raises UpstreamErrors and ListErrors.
         """
@@ -129,7 +133,7 @@ class Fetcher:
             await asyncio.sleep(wait)
 
     async def read_more(self, fetched: Fetched, page: Page) -> None:
-        """Read on in a page that is too large to be held. Raises UpstreamErrors and ListErrors."""
+        """Read on in a page that is not complete. Raises UpstreamErrors and ListErrors."""
         self._feed(page, fetched.source, await fetched.source.read())
 
     def drop(self, fetched: Fetched) -> None:
@@ -159,7 +163,7 @@ class Fetcher:
             self._progress.note_upstream_first_byte()
             fetched = Fetched(response, Source(response.body, self._timeout), limit, now)
             self._under_way.append(fetched)
-            await self._receive(fetched)
+            await self._receive(fetched, min(EARLY_BYTES, self.max_bytes) if turn.is_early else self.max_bytes)
         except BaseException as error:
             if fetched is not None:
                 self.drop(fetched)
@@ -171,8 +175,8 @@ class Fetcher:
             return error
         return fetched
 
-    async def _receive(self, fetched: Fetched) -> None:
-        """Read and cut a page; of what is no answer to a List no more than the head, of what is too large not all.
+    async def _receive(self, fetched: Fetched, most: int) -> None:
+        """Read and cut a page, up to `most` bytes of it; of what is no answer to a List no more than the head.
 
         Cutting waits until the whole page is there: one look at much costs less than many looks at little.
         """
@@ -182,8 +186,8 @@ class Fetcher:
             return
         page = fetched.page = Page(self._max_item_bytes, self._beginning)
         self._feed(page, source, await source.read())  # the head, which tells where the next page continues
-        while not page.is_complete and page.held <= self._max_bytes:
-            pieces = await source.read(self._max_bytes)
+        while not page.is_complete and page.held <= most:
+            pieces = await source.read(most)
             if source.body.is_over:
                 self._release(fetched)
                 if self._on_arrival(fetched, page, page.held + sum(map(len, pieces))):

@@ -82,7 +82,7 @@ class Pages:
         to our limit is no answer to a client that has set none.
         """
         while True:
-            fetched = await self._fetcher.fetch(Turn(is_fresh=self._restarts > 0))
+            fetched = await self._fetcher.fetch(Turn(is_fresh=self._restarts > 0, is_early=not self._may_be_old))
             is_gone = fetched.response.status == 410
             if fetched.page is not None and fetched.page.is_list:
                 is_gone = await self._expires_at_once(fetched, fetched.page)
@@ -135,15 +135,20 @@ class Pages:
         if ahead.task.done() and isinstance(outcome := ahead.task.result(), Fetched):
             self._fetcher.drop(outcome)
 
-    async def _expires_at_once(self, first: Fetched, page: Page) -> bool:
-        """Fetch page 2 before page 1 is passed on, where page 1 may show a state that is about to be forgotten.
+    @property
+    def _may_be_old(self) -> bool:
+        """Whether page 1 may show a state that is about to be forgotten.
 
-        What may be old comes from the watch cache, whose state of an idle resource can be ten minutes old (etcd's
-        progress notifications); its page 2 comes from etcd up to 1.33, which remembers five (compaction).
+        What need not be new comes from the watch cache, whose state of an idle resource can be ten minutes old (etcd's
+        progress notifications); page 2 comes from etcd up to 1.33, which remembers five (compaction).
         """
-        options, metadata = self._request.options, page.metadata()
-        may_be_old = bool(options.version) and not options.is_exact and not self._restarts
-        if not may_be_old or not page.is_complete or metadata is None or not metadata.token:
+        options = self._request.options
+        return bool(options.version) and not options.is_exact and not self._restarts
+
+    async def _expires_at_once(self, first: Fetched, page: Page) -> bool:
+        """Fetch page 2 before page 1 is passed on, where that may be old; whether it is too old already."""
+        metadata = page.metadata()
+        if not self._may_be_old or not page.is_complete or metadata is None or not metadata.token:
             return False
         item_bytes = page.weight / page.count if page.count else 0.0
         self._second = await self._fetcher.fetch(Turn(metadata.token, first.limit, item_bytes))
@@ -199,10 +204,11 @@ class Pages:
                 raise ExpiredError("the client reads too slowly for the life of a continue token")
 
     async def _read_rest(self) -> None:
-        """Pass on what an oversized page still has, no faster than the client takes it."""
+        """Read what an incomplete page still has, eagerly as well; an oversized one only as the client takes it."""
         last = self._last
         while last is not None and last.page is not None and not last.page.is_complete:
-            await self._shelf.wait_empty(None)
+            if self._shelf.size > self._fetcher.max_bytes:
+                await self._shelf.wait_empty(None)
             await self._fetcher.read_more(last, last.page)
             self._hand_on(last, last.page)
 
