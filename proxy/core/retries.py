@@ -4,7 +4,7 @@ Retry-After is honoured (RFC 9110, section 10.2.3; an apiserver sends whole seco
 jittered, so that Lists which failed together do not come back together.
 """
 
-from email.utils import parsedate
+import re
 
 MAX_RETRIES = 4
 PATIENCE_SECONDS = 30.0
@@ -12,6 +12,9 @@ PATIENCE_SECONDS = 30.0
 for (1 to 32 s), shorter than clients' own patience."""
 
 FIRST_WAIT_SECONDS = 0.1
+
+DATE = re.compile(r"(Mon|Tues?|Wed(nes)?|Thu(rs)?|Fri|Sat(ur)?|Sun)(day)?,? ")
+"""What an HTTP-date begins with, in each of its three forms (RFC 9110, section 5.6.7)."""
 
 
 class Retries:
@@ -27,7 +30,7 @@ class Retries:
         `retry_after` is the line's value, empty without one; `jitter` is a random number from 0 to 1. A date, which a
         load balancer may send, is given up on, as there is no clock here to read it by.
         """
-        if parsedate(retry_after) is not None:
+        if DATE.match(retry_after):
             return None
         asked = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
         backoff = FIRST_WAIT_SECONDS * 2**self._count * (0.5 + 0.5 * jitter)
