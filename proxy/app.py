@@ -14,6 +14,7 @@ from proxy.discovery import Discovery
 from proxy.downstream.listener import Listener
 from proxy.handler import Handler
 from proxy.metrics import Metrics
+from proxy.pages.reserve import Reserve
 from proxy.settings import Settings, SettingsError, split_address
 from proxy.transfer import Services
 from proxy.upstream.pool import Upstream
@@ -34,7 +35,8 @@ class Proxy:
         paging = settings.paging
         weights = Weights(paging.page_bytes, paging.page_items, paging.page_limit_bytes)
         self._discovery = Discovery(self._upstream, self._identity)
-        services = Services(settings, self._identity, self._upstream, self._discovery, weights, self.metrics)
+        reserve = Reserve(paging.reserve_bytes)
+        services = Services(settings, self._identity, self._upstream, self._discovery, weights, reserve, self.metrics)
         self._listener = Listener(Handler(services, access_log), settings.limits)
         self._admin = Admin(self.metrics, self._discovery, lambda: self._listener.is_draining)
         self.url = self.admin_url = ""

@@ -70,6 +70,7 @@ class Paging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     page_items: int = 500
     page_limit_bytes: int = 64 * MIB
     token_seconds: float = 240.0
+    reserve_bytes: int = 256 * MIB
 
 
 class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

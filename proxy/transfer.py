@@ -34,6 +34,7 @@ from proxy.http1 import Source
 from proxy.identity import Identity
 from proxy.metrics import Metrics
 from proxy.pages.fetcher import Errand
+from proxy.pages.reserve import Reserve
 from proxy.pages.sequence import Pages
 from proxy.progress import Progress
 from proxy.relay import Relay
@@ -52,6 +53,7 @@ class Services:
     upstream: Upstream
     discovery: Discovery
     weights: Weights
+    reserve: Reserve
     metrics: Metrics
 
 
@@ -73,16 +75,11 @@ class Transfer:
         if self._request.expects_continue:
             self._request.answer.send_continue()
         if isinstance(plan, Paged):
-            try:
-                await self._ask_for_pages(plan)
-            except (UnstitchableError, PagesDisagreeError, TokenLoopError, TokenRefusedError):
-                self._services.weights.distrust(self._list.key, monotonic())
-                if self._request.answer.started:
-                    raise
-                self._note(planning.UNSTITCHABLE)
-                await self._ask(planning.UNSTITCHABLE)
-        else:
-            await self._ask(plan)
+            if await self._ask_for_pages(plan):
+                return
+            plan = planning.UNSTITCHABLE
+            self._note(plan)
+        await self._ask(plan)
 
     # --- the way there ----------------------------------------------------------------------------------------------
 
@@ -117,8 +114,12 @@ class Transfer:
         finally:
             upstream.release(response)
 
-    async def _ask_for_pages(self, plan: Paged) -> None:
-        """Answer with one List made of many responses."""
+    async def _ask_for_pages(self, plan: Paged) -> bool:
+        """Answer with one List made of many responses; False where that is no way, and nothing has been sent.
+
+        What tells that the upstream does not page as an apiserver does is remembered for all its clients. What one
+        client's request may have brought about (a page 1 that is no List in plain JSON) is not.
+        """
         services, target, progress = self._services, self._target, self._progress
         page = self._outgoing(target, plan)
         errand = Errand(
@@ -128,12 +129,20 @@ class Transfer:
             ask=lambda query: services.upstream.send(replace(page, target=_with_query(target, query))),
             release=services.upstream.release,
         )
-        pages = Pages(errand, self._settings, services.weights, services.metrics, progress)
-        progress.held = lambda: pages.held + self._request.answer.waiting
+        pages = Pages(errand, self._settings, services.weights, services.reserve, services.metrics, progress)
+        answer = self._request.answer
+        progress.held = lambda: pages.held + answer.waiting
         try:
             await self._answer(await pages.open(), plan, pages)
+        except (UnstitchableError, PagesDisagreeError, TokenLoopError, TokenRefusedError) as error:
+            if answer.started or not isinstance(error, UnstitchableError):
+                services.weights.distrust(self._list.key, monotonic())
+            if answer.started:
+                raise
+            return False
         finally:
             pages.close()
+        return True
 
     def _outgoing(self, target: bytes, plan: Plan) -> UpstreamRequest:
         request, credential = self._request, self._services.identity.credential
@@ -220,14 +229,15 @@ class Transfer:
         """Learn from a List that came in one response what paging will want to know."""
         question, progress, weights = self._list, self._progress, self._services.weights
         weights.learn_items(question.key, question.media.form, progress.items, progress.item_bytes)
-        if splitter.is_complete and not question.options.is_part:
-            self._learn_size()
-        if question.media.form == "object" and splitter.is_typed and question.key[0] not in planning.BUILT_IN:
-            weights.learn_foreign(question.key)
+        if not splitter.is_complete or question.media.form != "object":
+            return
+        self._learn_size()
+        if question.key[0] not in planning.BUILT_IN and splitter.items_key == "items":
+            weights.learn_foreign(question.key, is_foreign=splitter.is_typed)
 
     def _learn_size(self) -> None:
-        """Learn what all of a resource weighs, from a List that was not cut short."""
-        if self._list.is_everything:
+        """Learn what all objects of a resource weigh, from a List that was not cut short; their rows weigh less."""
+        if self._list.is_everything and self._list.media.form == "object":
             self._services.weights.learn_list(self._list.key, self._progress.item_bytes)
 
     def _start(self, response: Response, length: int | None) -> None:

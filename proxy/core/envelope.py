@@ -39,6 +39,11 @@ class Metadata(msgspec.Struct, frozen=True):
         return self.continue_token or ""
 
     @property
+    def lacks_items(self) -> bool:
+        """Whether items remain and nothing tells how to get them."""
+        return bool(self.remaining) and not self.continue_token
+
+    @property
     def is_paged(self) -> bool:
         """Whether there is anything in it that an unpaged List has not."""
         return bool(self.continue_token) or self.remaining is not None

@@ -77,7 +77,7 @@ def parse_accept(accept: Iterable[str]) -> list[MediaRange]:
 
 def _parameter(text: str) -> tuple[str, str]:
     key, _, value = text.partition("=")
-    return key.strip().lower(), value.strip().strip('"')
+    return key.strip(), value.strip()
 
 
 def _quality(text: str) -> float:

@@ -71,13 +71,8 @@ class ListOptions:
         return self.match == EXACT
 
     @property
-    def is_part(self) -> bool:
-        """Whether only a part of the List was asked for."""
-        return bool(self.limit or self.token)
-
-    @property
     def wants_any(self) -> bool:
-        """Whether any state will do, however old: the watch cache then ignores the limit (`computeListLimit`)."""
+        """Whether any state will do, however old."""
         return self.version == "0" and not self.token
 
 

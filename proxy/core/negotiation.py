@@ -31,11 +31,11 @@ class Media:
 
 
 def negotiate(accept: list[str], query: str, user_agent: str) -> Media:
-    """Read a request as far as it decides about the form of the answer."""
-    if not any(accept):
+    """Read a request as far as it decides about the form of the answer. Of Accept lines the first one counts."""
+    if not any(accept[:1]):
         return Media(is_pretty=_is_pretty(None, query, user_agent))
     binary = False
-    for clause in parse_accept(accept):
+    for clause in parse_accept(accept[:1]):
         form = _form(clause)
         if form is None:
             continue
@@ -50,7 +50,7 @@ def negotiate(accept: list[str], query: str, user_agent: str) -> Media:
 def without_binary(accept: list[str]) -> str:
     """Return the value of an Accept line that asks for the same, but for what is not text."""
     kept = []
-    for clause in ",".join(accept).split(","):
+    for clause in accept[0].split(","):
         media_type, semicolon, rest = clause.partition(";")
         if media_type.strip().lower() not in BINARY:
             # go-restful, which looks first for built-in resources, knows */* but not application/*.
@@ -61,6 +61,8 @@ def without_binary(accept: list[str]) -> str:
 
 def _form(clause: MediaRange) -> Form | None:
     """Return what a clause asks the items to be, None where no apiserver can do it."""
+    if clause.parameters.get("stream", "") not in ("", "watch") or clause.parameters.get("sv", "") not in ("", "v1"):
+        return None
     kind, group, version = (clause.parameters.get(name) for name in ("as", "g", "v"))
     if kind is group is version is None:
         return "object"

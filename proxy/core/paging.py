@@ -51,6 +51,11 @@ class Page:
         return self._splitter.beginning
 
     @property
+    def mean(self) -> float:
+        """Return what an item weighs so far, 0 without any."""
+        return self.weight / self.count if self.count else 0.0
+
+    @property
     def held(self) -> int:
         """Bytes that were fed and not taken yet."""
         return self._splitter.held + self._waiting + len(self.before) + len(self.after)
@@ -160,10 +165,12 @@ class Stitcher:
                 self._check_version(head.metadata)
             self._check_shape(head.shape, self._shapes[0])
             return
+        if head.metadata is not None and head.metadata.lacks_items:
+            raise UnstitchableError("items remain, but there is no token")
         self._head, self._opening = bytes(page.before), page.opening
         self._shapes = head.shape, []
         if head.metadata is not None and head.metadata.is_paged:
-            if not (head.is_compact and page.opening and (head.metadata.version or not head.metadata.token)):
+            if not (head.is_compact and page.opening and head.metadata.version):
                 raise UnstitchableError("page 1 has no resourceVersion, or is not compact JSON")
             self._head = head.unpaged().removesuffix(NO_ITEMS)
             self.is_verbatim = False
@@ -182,6 +189,8 @@ class Stitcher:
         envelope = page.envelope()
         metadata = envelope.metadata or Metadata()
         self.pages += 1
+        if metadata.lacks_items:
+            raise UnstitchableError("items remain, but there is no token")
         if self.pages == 1:
             self.version, self._shapes = metadata.version, (self._shapes[0], envelope.shape)
         else:

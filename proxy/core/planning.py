@@ -114,8 +114,15 @@ class ListRequest:
 
     @property
     def is_everything(self) -> bool:
-        """Whether every object of the resource was asked for."""
-        return not (self.info.namespace or self.options.selects)
+        """Whether every object of the resource was asked for, in one response."""
+        options = self.options
+        is_whole = not options.token and (not options.limit or self.limit_is_ignored)
+        return is_whole and not (self.info.namespace or options.selects)
+
+    @property
+    def limit_is_ignored(self) -> bool:
+        """Whether the watch cache answers, with everything that it has (`computeListLimit` in cacher.go)."""
+        return self.options.wants_any and self.key not in UNCACHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +173,10 @@ class Planner:
             if request.media.form == "object":
                 return "streaming_encoder", True
             return request.media.form, False
-        if minor < LIMIT_FROM_CACHE and request.options.wants_any and not self._is_heavy(request):
+        is_heavy = request.is_everything and self.weights.is_heavy(request.key)
+        if minor < LIMIT_FROM_CACHE and request.limit_is_ignored and not is_heavy:
             return "watch_cache", True
         return "whole_encoder", False
-
-    def _is_heavy(self, request: ListRequest) -> bool:
-        return request.is_everything and self.weights.is_heavy(request.key)
 
     def _is_aggregated(self, request: ListRequest) -> bool:
         info = request.info
@@ -186,8 +191,8 @@ class Planner:
         options = request.options
         if options.token:
             return True
-        ignored = options.wants_any and request.key not in UNCACHED and not self._is_aggregated(request)
-        return bool(options.limit) and not ignored
+        is_ignored = request.limit_is_ignored and not self._is_aggregated(request)
+        return bool(options.limit) and not is_ignored
 
     def _lowered(self, request: ListRequest) -> int:
         """Return a lower limit than the client's where its page would be too heavy, else 0."""

@@ -91,6 +91,11 @@ class Splitter:
         return self._skeleton.items_key
 
     @property
+    def kind(self) -> str | None:
+        """Return the List's kind, None while it has not been read."""
+        return self._skeleton.kind
+
+    @property
     def is_typed(self) -> bool:
         """Whether the kind stands before the items, as in the List of a type that its server knows."""
         return self._skeleton.is_typed
@@ -188,6 +193,8 @@ class Splitter:
 
     def _cut_batch(self, events: list[Event]) -> bool:
         """Guess a boundary, prove it, tell the items before it; False where no guess is to be had."""
+        if not self.items:
+            return False  # nothing stands before the first item; a separator there is no separator
         end = self._guess()
         lead = LEAD.match(self._window, self._at)
         if end < 0 or lead is None or (start := lead.end()) >= end:

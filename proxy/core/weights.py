@@ -22,15 +22,22 @@ GROWTH = 10
 MEMORY_ITEMS = 1000
 """Of how many items the mean is: older ones fade, as the next namespace may hold larger ones."""
 
+HEAVY_ITEMS = 10_000
+"""After how many items of any weight the heaviest page is taken for half as heavy."""
+
 DISTRUST_SECONDS = 600.0
 """How long a resource whose pages did not fit together is not paged."""
 
 
 @dataclass(slots=True)
 class Weight:
-    """Of one resource: items and their bytes by the form in which they came, and what else was noticed."""
+    """Of one resource: items and their bytes by the form in which they came, and what else was noticed.
+
+    `heaviest` is what an item of the heaviest page weighed: light Lists should not hide what heavy ones will be.
+    """
 
     means: dict[Form, tuple[float, float]] = field(default_factory=dict)
+    heaviest: float = 0.0
     list_bytes: int = 0
     is_foreign: bool = False
     distrusted_until: float = 0.0
@@ -58,6 +65,8 @@ class Weights:
         known_count, known_size = weight.means.get(form, (0.0, 0.0))
         fading = MEMORY_ITEMS / max(MEMORY_ITEMS, known_count + count)
         weight.means[form] = (known_count + count) * fading, (known_size + size) * fading
+        page = size / count if count >= FIRST_PAGE_ITEMS else 0.0  # a single heavy one is no reason
+        weight.heaviest = max(page, weight.heaviest * 0.5 ** (count / HEAVY_ITEMS))
 
     def learn_list(self, key: Key, size: int) -> None:
         """Learn what all items of a resource weighed together, in one List of everything."""
@@ -70,7 +79,7 @@ class Weights:
         where they have not been learnt yet.
         """
         weight = self._get(key)
-        size = max(weight.item_bytes, item_bytes)
+        size = max(weight.item_bytes, weight.heaviest if not before else 0.0, item_bytes)
         wanted = max(1, int(self._page_bytes / size)) if size else self._page_items
         # What rows weigh says little of the objects behind them.
         most = GROWTH * before or (wanted if form in weight.means else FIRST_PAGE_ITEMS)
@@ -85,9 +94,9 @@ class Weights:
         """Whether the List of a resource is known to exceed ``page_limit_bytes``."""
         return self._get(key).list_bytes > self._page_limit_bytes
 
-    def learn_foreign(self, key: Key) -> None:
-        """Learn that a resource is not kube-apiserver's own, whatever its version says."""
-        self._of(key).is_foreign = True
+    def learn_foreign(self, key: Key, *, is_foreign: bool) -> None:
+        """Learn whether a resource is not kube-apiserver's own, whatever its version says."""
+        self._of(key).is_foreign = is_foreign
 
     def is_foreign(self, key: Key) -> bool:
         """Whether a resource is known to come from an aggregated API."""

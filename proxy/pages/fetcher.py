@@ -1,8 +1,9 @@
 """One page of a List: asked for, and again where that is safe; read into memory as a whole, then cut.
 
 Reading is eager, so that a slow client never holds the apiserver's handler, whose deadline of 60 s includes writing.
-Only what is more than twice `page_bytes` (an upstream may ignore the limit) is left to be read as if it were streamed,
-as fast as the client takes it.
+The beginning of a large page 1 is passed on at once, so that the first byte does not wait for its last. Only what is
+more than twice `page_bytes` (an upstream may ignore the limit) is left to be read as if it were streamed, as fast as
+the client takes it.
 """
 
 import asyncio
@@ -12,7 +13,13 @@ from dataclasses import dataclass
 from time import monotonic
 
 from proxy.core import listoptions
-from proxy.core.errors import RestreamError, TruncatedListError, UpstreamClosedError, UpstreamError
+from proxy.core.errors import (
+    RestreamError,
+    TruncatedListError,
+    UpstreamClosedError,
+    UpstreamError,
+    UpstreamTimeoutError,
+)
 from proxy.core.headers import first
 from proxy.core.listoptions import ListOptions
 from proxy.core.paging import Page
@@ -95,7 +102,7 @@ class Fetcher:
         self._errand = errand
         self._timeout = settings.limits.between_bytes_seconds
         self._max_item_bytes = settings.max_item_bytes
-        self.max_bytes = OVERSIZE * settings.paging.page_bytes
+        self._max_bytes = OVERSIZE * settings.paging.page_bytes
         self._weights = weights
         self._progress = progress
         self._on_arrival = on_arrival
@@ -106,6 +113,10 @@ class Fetcher:
     def held(self) -> int:
         """Bytes of pages that have not been taken yet."""
         return sum(fetched.held for fetched in self._under_way)
+
+    def is_oversize(self, size: int) -> bool:
+        """Whether so many bytes are more than is held of one page."""
+        return size > self._max_bytes
 
     async def fetch(self, turn: Turn) -> Fetched:
         """Fetch a page, or the beginning of a large one; while nothing of it has left, what fails may be tried again.
@@ -163,11 +174,11 @@ class Fetcher:
             self._progress.note_upstream_first_byte()
             fetched = Fetched(response, Source(response.body, self._timeout), limit, now)
             self._under_way.append(fetched)
-            await self._receive(fetched, min(EARLY_BYTES, self.max_bytes) if turn.is_early else self.max_bytes)
+            await self._receive(fetched, is_early=turn.is_early)
         except BaseException as error:
             if fetched is not None:
                 self.drop(fetched)
-            if not isinstance(error, (UpstreamError, TruncatedListError)):
+            if not isinstance(error, (UpstreamError, TruncatedListError)) or isinstance(error, UpstreamTimeoutError):
                 raise
             # The client can judge for itself whether to ask for page 1 again, but for what broke on the way.
             if not turn.token and not isinstance(error, (UpstreamClosedError, TruncatedListError)):
@@ -175,8 +186,8 @@ class Fetcher:
             return error
         return fetched
 
-    async def _receive(self, fetched: Fetched, most: int) -> None:
-        """Read and cut a page, up to `most` bytes of it; of what is no answer to a List no more than the head.
+    async def _receive(self, fetched: Fetched, *, is_early: bool) -> None:
+        """Read and cut a page, as far as it is to be held; of what is no answer to a List no more than the head.
 
         Cutting waits until the whole page is there: one look at much costs less than many looks at little.
         """
@@ -186,6 +197,9 @@ class Fetcher:
             return
         page = fetched.page = Page(self._max_item_bytes, self._beginning)
         self._feed(page, source, await source.read())  # the head, which tells where the next page continues
+        # Only a page that has its metadata before its items can be judged before it is complete.
+        is_early = is_early and page.metadata() is not None
+        most = min(EARLY_BYTES, self._max_bytes) if is_early else self._max_bytes
         while not page.is_complete and page.held <= most:
             pieces = await source.read(most)
             if source.body.is_over:

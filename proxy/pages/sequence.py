@@ -1,6 +1,7 @@
 """The pages of one List in order, ahead of the client within bounds, stitched on the way.
 
-While one page is being sent the next is fetched, and no more: two pages are held.
+While one page is being sent the next is fetched, and no more: two pages are held. Only when the continue token is about
+to die the rest is fetched as well, as far as there is room for it.
 """
 
 import asyncio
@@ -21,10 +22,14 @@ from proxy.core.paging import Page, Stitcher
 from proxy.core.weights import Weights
 from proxy.metrics import Metrics
 from proxy.pages.fetcher import Errand, Fetched, Fetcher, Turn
+from proxy.pages.reserve import Reserve
 from proxy.pages.shelf import Shelf
 from proxy.progress import Progress
 from proxy.settings import Settings
 from proxy.upstream.connection import Response
+
+REFUSED = (400, 422)
+"""What an apiserver says to parameters; those that it may mean are ours."""
 
 MAX_RESTARTS = 2
 """How often a List whose token has expired begins anew, while the client has seen nothing of it."""
@@ -42,11 +47,19 @@ class Pages:
     """One List's pages. `open` fetches page 1; in `reading_ahead` the others follow, and `take` returns what came."""
 
     def __init__(
-        self, errand: Errand, settings: Settings, weights: Weights, metrics: Metrics, progress: Progress
+        self,
+        errand: Errand,
+        settings: Settings,
+        weights: Weights,
+        reserve: Reserve,
+        metrics: Metrics,
+        progress: Progress,
     ) -> None:
         self._request = errand.request
         self._paging = settings.paging
         self._weights = weights
+        self._reserve = reserve
+        self._share = 0  # of the reserve
         self._metrics = metrics
         self._progress = progress
         self._fetcher = Fetcher(errand, settings, weights, progress, self._ask_ahead)
@@ -83,16 +96,19 @@ class Pages:
         """
         while True:
             fetched = await self._fetcher.fetch(Turn(is_fresh=self._restarts > 0, is_early=not self._may_be_old))
-            is_gone = fetched.response.status == 410
-            if fetched.page is not None and fetched.page.is_list:
-                is_gone = await self._expires_at_once(fetched, fetched.page)
-            elif fetched.response.status < 400:
-                raise UnstitchableError("page 1 is not a List in plain JSON")
-            if not is_gone or self._request.options.is_exact or not self._may_restart():
-                break
-        if fetched.page is not None:
-            self._hand_on(fetched, fetched.page)
-        return fetched.response
+            page, status = fetched.page, fetched.response.status
+            if page is not None and page.is_list:
+                is_gone = not await self._fetch_second(fetched, page)
+            elif status < 400 or status in REFUSED:
+                raise UnstitchableError(f"page 1 is not a List in plain JSON, but {status}")
+            else:
+                is_gone = status == 410 and not self._request.options.is_exact
+            if is_gone and self._can_restart:
+                self._restart()
+                continue
+            if page is not None:
+                self._hand_on(fetched, page)
+            return fetched.response
 
     @asynccontextmanager
     async def reading_ahead(self) -> AsyncIterator[None]:
@@ -110,8 +126,10 @@ class Pages:
         return await self._shelf.take()
 
     def close(self) -> None:
-        """Give back the connections of what is under way."""
+        """Give back the connections of what is under way, and the share of the reserve."""
         self._fetcher.close()
+        self._reserve.give_back(self._share)
+        self._share = 0
 
     async def _read_on(self) -> None:
         await self._read_rest()
@@ -122,7 +140,9 @@ class Pages:
                 await self._read_rest()
             elif fetched.response.status != 410:
                 raise self._refusal(fetched.response.status)
-            elif not self._may_restart():
+            elif self._can_restart:
+                self._restart()
+            else:
                 raise ExpiredError("the continue token has expired")
         self._forget_next()
 
@@ -145,14 +165,13 @@ class Pages:
         options = self._request.options
         return bool(options.version) and not options.is_exact and not self._restarts
 
-    async def _expires_at_once(self, first: Fetched, page: Page) -> bool:
-        """Fetch page 2 before page 1 is passed on, where that may be old; whether it is too old already."""
+    async def _fetch_second(self, first: Fetched, page: Page) -> bool:
+        """Fetch page 2 before page 1 is passed on, where that may be old; False where it is too old already."""
         metadata = page.metadata()
         if not self._may_be_old or not page.is_complete or metadata is None or not metadata.token:
-            return False
-        item_bytes = page.weight / page.count if page.count else 0.0
-        self._second = await self._fetcher.fetch(Turn(metadata.token, first.limit, item_bytes))
-        return self._second.response.status == 410
+            return True
+        self._second = await self._fetcher.fetch(Turn(metadata.token, first.limit, page.mean))
+        return self._second.response.status != 410
 
     async def _turn(self) -> Fetched:
         """Return the next page: the one that has been asked for already, or ask when there is room for it."""
@@ -168,25 +187,30 @@ class Pages:
         if second is not None:
             return second
         await self._wait_for_room()
-        before = self._last.limit if self._last is not None else 0
-        return await self._fetcher.fetch(Turn(self._stitcher.token, before, is_fresh=self._restarts > 0))
+        return await self._fetcher.fetch(self._turn_after(self._last))
 
-    def _may_restart(self) -> bool:
-        """Forget everything and begin anew after a 410, as long as the client has seen nothing.
+    def _turn_after(self, last: Fetched | None) -> Turn:
+        if last is None or last.page is None:
+            return Turn(is_fresh=self._restarts > 0)
+        return Turn(self._stitcher.token, last.limit, last.page.mean)
+
+    @property
+    def _can_restart(self) -> bool:
+        """Whether the client has seen nothing yet, so that a 410 may be forgotten and everything begin anew.
 
         Its own token would continue at another resourceVersion: a blend of two snapshots.
         """
-        if self._stitcher.items or self._restarts >= MAX_RESTARTS:
-            return False
+        return not self._stitcher.items and self._restarts < MAX_RESTARTS
+
+    def _restart(self) -> None:
         self._restarts += 1
         self._stitcher, self._last, self._second = Stitcher(), None, None
         self._forget_next()
         self.close()
-        return True
 
     def _refusal(self, status: int) -> PageRefusedError:
-        message = f"page {self._stitcher.pages + 1} was answered with {status}"
-        return TokenRefusedError(message) if status in (400, 422) else PageRefusedError(message)
+        message = f"page {self._stitcher.pages + 1} was answered with {status}, or not in plain JSON"
+        return TokenRefusedError(message) if status in REFUSED else PageRefusedError(message)
 
     async def _wait_for_room(self) -> None:
         """Wait until the client has taken the last page, or until the token will soon be too old to wait.
@@ -198,16 +222,21 @@ class Pages:
             age = monotonic() - self._first.asked_at if self._first is not None else 0.0
             if age < self._paging.token_seconds:
                 await self._shelf.wait_empty(self._paging.token_seconds - age)
-            elif self._shelf.size < self._paging.page_limit_bytes:
+            elif self._shelf.size < self._paging.page_limit_bytes and self._has_share():
                 return
             else:
                 raise ExpiredError("the client reads too slowly for the life of a continue token")
+
+    def _has_share(self) -> bool:
+        if not self._share and self._reserve.take(self._paging.page_limit_bytes):
+            self._share = self._paging.page_limit_bytes
+        return self._share > 0
 
     async def _read_rest(self) -> None:
         """Read what an incomplete page still has, eagerly as well; an oversized one only as the client takes it."""
         last = self._last
         while last is not None and last.page is not None and not last.page.is_complete:
-            if self._shelf.size > self._fetcher.max_bytes:
+            if self._fetcher.is_oversize(self._shelf.size):
                 await self._shelf.wait_empty(None)
             await self._fetcher.read_more(last, last.page)
             self._hand_on(last, last.page)

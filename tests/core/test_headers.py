@@ -252,9 +252,9 @@ def test_accept_is_tried_in_the_apiservers_order(accept: list[str], types: list[
 
 
 def test_accept_parameters_are_read() -> None:
-    """Parameters are known by lower-case name; the quality is not one of them."""
+    """Parameters are read as goautoneg does, to the letter; the quality is not one of them."""
     [media] = parse_accept(['application/json ; AS=Table;v = v1;g="meta.k8s.io"; q=0.5;flag;'])
-    assert media == MediaRange("application/json", {"as": "Table", "v": "v1", "g": "meta.k8s.io", "flag": ""})
+    assert media == MediaRange("application/json", {"AS": "Table", "v": "v1", "g": '"meta.k8s.io"', "flag": ""})
 
 
 @pytest.mark.parametrize(

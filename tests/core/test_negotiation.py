@@ -38,10 +38,10 @@ CLIENTS: dict[str, tuple[str, Media]] = {
 
 @pytest.mark.parametrize("name", CLIENTS)
 def test_every_client_gets_what_it_asks_for(name: str) -> None:
-    """The form of the items, and whether JSON is only its second choice; on one line or on many."""
+    """The form of the items, and whether JSON is only its second choice; of many lines the apiserver reads one."""
     accept, expected = CLIENTS[name]
     assert negotiate([accept], "", "") == expected
-    assert negotiate(accept.split(","), "", "") == expected
+    assert negotiate([accept, YAML, PROTOBUF], "", "") == expected
     assert negotiate([accept.upper().replace("AS=", "as=")], "", "").takes_json
 
 
@@ -73,7 +73,11 @@ def test_every_client_gets_what_it_asks_for(name: str) -> None:
         ([f"{PROTOBUF};q=0.1,{JSON};q=0.2"], OBJECT),
         ([f"{PROTOBUF},{YAML},{JSON}"], NOTHING),
         ([f"{JSON}; as = Table ; v = v1 ; g = meta.k8s.io"], Media("table")),
-        ([f'{JSON};as="Table";v="v1";g="meta.k8s.io"'], Media("table")),
+        ([f'{JSON};as="Table";v="v1";g="meta.k8s.io"'], NOTHING),
+        ([f"{JSON};stream=x,{YAML}"], NOTHING),
+        ([f"{JSON};stream=watch"], OBJECT),
+        ([f"{JSON};sv=v2,{JSON};{TABLE}"], Media("table")),
+        ([f"{JSON};sv=v1"], OBJECT),
         ([f"{JSON};{OLD_TABLE}"], Media("table")),
         ([f"*/*;{TABLE}"], Media("table")),
         ([f"{JSON};as=PartialObjectMetadataList;v=v1beta1;g=meta.k8s.io"], Media("partial")),
@@ -178,7 +182,7 @@ def test_go_parses_these_as_true() -> None:
         ([f"{PROTOBUF}, */*"], "*/*"),
         ([f"{JSON};q=0.9,{CBOR};q=1"], f"{JSON};q=0.9"),
         ([f"{PROTOBUF};{PARTIAL},{JSON};{PARTIAL},{JSON}"], f"{JSON};{PARTIAL},{JSON}"),
-        ([PROTOBUF, JSON], JSON),
+        ([f"{PROTOBUF},{JSON}", YAML], JSON),
         ([f"{PROTOBUF.upper()} ; q=1, {JSON}"], JSON),
         ([f"{JSON},{PROTOBUF}x"], f"{JSON},{PROTOBUF}x"),
     ],

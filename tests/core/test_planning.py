@@ -60,7 +60,7 @@ def plan(target: str, accept: list[str], mode: ListMode = "auto", pinned_by: str
                      id="browser"),
         pytest.param(["application/*"], STREAMED, id="any application"),
         pytest.param(["APPLICATION/JSON"], STREAMED, id="capitals"),
-        pytest.param([PROTOBUF, "application/json"], STREAMED, id="two lines"),
+        pytest.param([PROTOBUF, "application/json"], Raw("media_type"), id="two lines, of which the server reads one"),
         pytest.param(["application/json;q=0"], STREAMED, id="q=0 is no refusal"),
         pytest.param([PROTOBUF], Raw("media_type"), id="protobuf only"),
         pytest.param([f"{PROTOBUF};{PARTIAL}"], Raw("media_type"), id="protobuf metadata only"),
@@ -216,7 +216,7 @@ class Case:
         if self.list_bytes:
             weights.learn_list(request.key, self.list_bytes)
         if self.is_foreign:
-            weights.learn_foreign(request.key)
+            weights.learn_foreign(request.key, is_foreign=True)
         if self.is_distrusted:
             weights.distrust(request.key, 0.0)
         if self.item_bytes:

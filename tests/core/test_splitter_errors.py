@@ -262,3 +262,10 @@ def test_errors_say_what_the_client_is_told() -> None:
     assert {error.status_hint for error in errors if error is not ExpiredError} == {502}
     assert ExpiredError.status_hint == 410
     assert len({error.reason for error in errors}) == len(errors) == 12
+
+
+def test_separator_before_the_first_item_is_refused_with_a_hint_too() -> None:
+    """What the items of another page begin with does not make a comma of nothing."""
+    splitter = Splitter(MAX_ITEM_BYTES, b'{"a":')
+    with pytest.raises(InvalidJSONError):
+        splitter.feed(b'{"kind":"P","items":[,{"a":1},{"a":2},{"a":3}]}')

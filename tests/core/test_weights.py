@@ -155,6 +155,10 @@ def test_old_items_fade() -> None:
     assert known.page_items(SECRETS, "object") <= 4
     for _ in range(10):
         known.learn_items(SECRETS, "object", MEMORY_ITEMS, MEMORY_ITEMS * 1000)
+    assert known.page_items(SECRETS, "object") < 10, "light Lists should not hide a heavy one so soon"
+    assert known.page_items(SECRETS, "object", 50) == 500, "inside a List its own pages tell"
+    for _ in range(140):
+        known.learn_items(SECRETS, "object", MEMORY_ITEMS, MEMORY_ITEMS * 1000)
     assert known.page_items(SECRETS, "object") == 500
 
 
@@ -230,7 +234,7 @@ def test_foreign_stays_foreign() -> None:
     """Of one resource, whatever else is learnt of it."""
     known = weights()
     assert not known.is_foreign(("example.com", "widgets"))
-    known.learn_foreign(("example.com", "widgets"))
+    known.learn_foreign(("example.com", "widgets"), is_foreign=True)
     known.learn_items(("example.com", "widgets"), "object", 1, 1)
     assert known.is_foreign(("example.com", "widgets"))
     assert not known.is_foreign(("example.com", "gadgets"))
@@ -250,7 +254,7 @@ def test_oldest_of_too_many_resources_is_forgotten() -> None:
     assert not known.is_distrusted(PODS, 1.0)
     assert known.page_items(SECRETS, "object") == 2
     assert known.page_items(("x", "r0"), "object") == 500
-    known.learn_foreign(("x", "and-another"))
+    known.learn_foreign(("x", "and-another"), is_foreign=True)
     assert known.page_items(("x", "r0"), "object") == FIRST_PAGE_ITEMS
 
 
@@ -258,7 +262,7 @@ def test_questions_push_nothing_out() -> None:
     """Who asks for resources that do not exist must not make the proxy forget those that do."""
     known = taught(SECRETS, 1 << 20)
     known.distrust(PODS, 0.0)
-    known.learn_foreign(("example.com", "widgets"))
+    known.learn_foreign(("example.com", "widgets"), is_foreign=True)
     for number in range(2 * MAX_RESOURCES):
         key = ("x", f"r{number}")
         known.page_items(key, "object")

@@ -140,3 +140,28 @@ async def test_deep_envelope(depth: int) -> None:
         whole = paged.body.replace(b'"metadata":{', b'"metadata":{' + deep + b",")
         assert judge(answer, whole) in ("whole", "status", "unfinished")
         await proxy.quiet()
+
+
+async def test_items_that_remain_without_a_token() -> None:
+    """A page that says itself that items are missing is not passed on as the whole List."""
+    paged = PagedList(items=ITEMS)
+    short = paged.body.replace(b'"resourceVersion"', b'"remainingItemCount":95,"resourceVersion"')
+    paged.faults = {1: answers(response(short))}
+    async with Apiserver(paged) as upstream, running(upstream.url, mode="paged", paging=BY_TWO) as proxy:
+        answer = await proxy.ask(request_for(PODS))
+        assert upstream.exchanges[-1].target == b"/api/v1/pods"
+        assert answer.mode == "streamed; reason=unstitchable"
+        paged.faults = {2: answers(response(short))}
+        assert judge(await proxy.ask(request_for(PODS)), paged.body) == "unfinished"
+        await proxy.quiet()
+
+
+async def test_page_one_of_one_client_decides_nothing_for_others() -> None:
+    """An answer that a client's own header lines have brought about does not end paging for anybody else."""
+    paged = PagedList(items=ITEMS, faults={1: NO_PAGE["yaml"]})
+    async with Apiserver(paged) as upstream, running(upstream.url, mode="paged", paging=BY_TWO) as proxy:
+        await proxy.ask(request_for(PODS))
+        paged.faults = {}
+        answer = await proxy.ask(request_for(PODS))
+        assert answer.mode == "paged; reason=settings"
+        assert answer.body == paged.body

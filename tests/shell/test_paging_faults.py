@@ -177,7 +177,8 @@ async def test_refusal_of_page_one_is_the_clients(code: bytes) -> None:
         assert b"%d %s" % (answer.status, answer.reason) == code
         assert answer.body == refused.partition(b"\r\n\r\n")[2]
         assert answer.mode == "raw; reason=status"
-        assert len(paged.asked) == 1
+        # What may be said to our parameters is asked for without them: it is what the client would have been told.
+        assert len(paged.asked) == (2 if code[:3] in (b"400", b"422") else 1)
         if code in PASSING:
             paged.faults[1] = answers(status(code, lines=RETRY_NOW))
             answer = await proxy.ask(request_for(PODS))
@@ -243,9 +244,8 @@ async def test_retry_after_beyond_patience(asked_for: bytes) -> None:
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-async def test_page_that_stalls(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An upstream that falls silent inside a page is given up, and asked again where that is safe."""
-    monkeypatch.setattr("proxy.core.retries.MAX_RETRIES", 1)
+async def test_page_that_stalls(number: int) -> None:
+    """An upstream that falls silent inside a page is given up at once: a token would die of more such waits."""
     paged = PagedList(items=ITEMS)
     async with (
         Apiserver(paged) as upstream,
@@ -257,8 +257,6 @@ async def test_page_that_stalls(number: int, monkeypatch: pytest.MonkeyPatch) ->
             assert judge(await proxy.ask(request_for(PODS)), paged.body) == expected
         if number > 1:
             await proxy.aborts("upstream_timeout", 2)
-            paged.faults = {number: times(1, dies(150, "stall", paged))}
-            assert judge(await proxy.ask(request_for(PODS)), paged.body) == "whole"
         await proxy.quiet()
 
 
