@@ -21,6 +21,9 @@ class Finder(Protocol):
     def beginning(self) -> bytes:
         """Return what the items so far begin with: a hint for the finder of a List like this one."""
 
+    def hear(self, pieces: tuple[bytes, ...]) -> None:
+        """Hear of what the window is about to grow by."""
+
     def find(self, window: bytearray, at: int, *, at_end: bool) -> Batch | None:
         """Return the next items that are complete, or the end of the array; None where bytes are missing.
 

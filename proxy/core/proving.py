@@ -47,8 +47,7 @@ class ProvingFinder:
         self.beginning = beginning  # of the items so far
         self._max_item_bytes = max_item_bytes
         self._at = 0  # everything before has been told
-        self._size = 0  # of the window when it was last seen
-        self._ascii = True  # so was the whole window
+        self._ascii = True  # so is the whole window
         self._is_first = True  # no item has been told
         self._mark = b"," + beginning if beginning else None  # a separator and what an item begins with
         self._searched = 0  # no mark begins before
@@ -56,6 +55,10 @@ class ProvingFinder:
         self._next_look = 1  # window size from which the exact way may be tried
         self._largest = 0  # size of the largest item so far
         self._distrust = 0  # bytes to cut exactly before the next guess
+
+    def hear(self, pieces: tuple[bytes, ...]) -> None:
+        """Look for what is not ASCII in what the window is about to grow by: there it is not copied for it."""
+        self._ascii = self._ascii and all(map(bytes.isascii, pieces))
 
     def find(self, window: bytearray, at: int, *, at_end: bool) -> Batch | None:
         """Return the next items, or the end of the array; see `Finder`."""
@@ -70,15 +73,12 @@ class ProvingFinder:
         return batch
 
     def _follow(self, window: bytearray, at: int) -> None:
-        """Take note of how the window has moved, and of what is new in it."""
-        moved = self._at - at
-        self._at, self._size = at, self._size - moved
-        self._searched = max(0, self._searched - moved)
-        self._looked = max(0, self._looked - moved)
-        if moved or len(window) > self._size:
-            is_mostly_new = 2 * self._size <= len(window)
-            self._ascii = window.isascii() if is_mostly_new else self._ascii and window[self._size :].isascii()
-            self._size = len(window)
+        """Take note of how the window has moved."""
+        if moved := self._at - at:
+            self._at = at
+            self._searched = max(0, self._searched - moved)
+            self._looked = max(0, self._looked - moved)
+            self._ascii = self._ascii or window.isascii()
 
     def _note(self, batch: Batch) -> None:
         self._largest = max(self._largest, *batch.sizes)

@@ -40,6 +40,9 @@ class ScanningFinder:
         self._max_item_bytes = max_item_bytes
         self._find = Scanner(max_item_bytes).find
 
+    def hear(self, pieces: tuple[bytes, ...]) -> None:
+        """Need nothing: the window has it all."""
+
     def find(self, window: bytearray, at: int, *, at_end: bool) -> Batch | None:
         """Return the next items, or the end of the array; see `Finder`."""
         fault, start, end, sizes = self._find(window, at)

@@ -86,6 +86,7 @@ class Splitter:
         return events
 
     def _take(self, pieces: tuple[bytes, ...]) -> None:
+        self._finder.hear(pieces)
         if len(self._window) <= sum(map(len, pieces)):
             self._window = EMPTY.join((self._window, *pieces))  # one allocation of the right size
         else:
