@@ -1,10 +1,11 @@
 /* Walks through the items of a List while it arrives: every byte is looked at once, whatever the chunking.
  *
  * A Scanner is a state machine that can pause behind any byte, also inside a number, an escape or a character. It checks
- * the grammar of RFC 8259 and UTF-8 (RFC 3629), refuses half of a surrogate pair in an escape, and tells where items
- * begin and end. It holds no bytes, allocates nothing but its answer, and reads nothing outside the buffer it is given.
+ * the grammar of RFC 8259 and UTF-8 (RFC 3629), refuses half of a surrogate pair in an escape, and tells where items begin
+ * and end. It holds no bytes, allocates nothing but its answer, and reads nothing outside the buffer it is given.
  *
- * What is pure Python of the same behaviour: proving.py. What both promise: scanner.py.
+ * proving.py does the same without a compiler, finder.py says what both promise. Costs below are CPU seconds per GB of
+ * pods of 2.5 KB, on an AMD EPYC with SSE2; msgspec's check of the same grammar, which leaves out UTF-8, takes 0.63.
  */
 
 #define PY_SSIZE_T_CLEAN
@@ -78,12 +79,12 @@ static inline int is_digit(Byte byte) {
     return (Byte)(byte - '0') < 10;
 }
 
-static inline int hex_value(Byte byte) {
-    if (is_digit(byte))
-        return byte - '0';
-    byte |= 0x20;
-    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
-}
+/* What a hexadecimal digit says, and one more; 0 for everything else. */
+static const Byte hex_digits[256] = {
+    ['0'] = 1, ['1'] = 2, ['2'] = 3, ['3'] = 4, ['4'] = 5, ['5'] = 6, ['6'] = 7, ['7'] = 8, ['8'] = 9, ['9'] = 10,
+    ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+};
 
 static inline int lowest_bit(uint64_t mask) {
 #if defined(_MSC_VER)
@@ -95,8 +96,8 @@ static inline int lowest_bit(uint64_t mask) {
 #endif
 }
 
-/* A bit for each byte of a block that a string may not hold as it is: quotes, backslashes, control characters, and what is
- * not ASCII. */
+/* A bit for each byte of a block that needs a closer look in a string: quotes, backslashes, control characters, and what
+ * is not ASCII. */
 #if defined(__SSE2__) || defined(_M_X64)
 static inline uint64_t special_16(const Byte *at) {
     const __m128i bytes = _mm_loadu_si128((const __m128i *)at);
@@ -135,8 +136,9 @@ static inline uint64_t special(const Byte *at) {
 }
 #endif
 
-/* The block that was looked at last. Its bits are kept, as many strings lie in one: to look anew at the beginning of each
- * costs 0.45 instead of 0.30 s/GB on pods, since where the next one begins is known only when this one's end is. */
+/* The block that was looked at last. Its bits are kept, as several strings lie in one: to look anew from the beginning
+ * of each costs 0.45 instead of 0.40, since a look can begin only when the end of the string before has been found.
+ * Wider registers (AVX2) spare nothing. */
 typedef struct {
     const Byte *end;
     uint64_t special;
@@ -193,6 +195,38 @@ static int begin_character(Scanner *self, Byte byte) {
     return 1;
 }
 
+/* Whether four bytes are digits that say a character, and not half of a pair. */
+static inline int is_character(const Byte *p) {
+    const int is_surrogate = hex_digits[p[0]] == 0xD + 1 && hex_digits[p[1]] >= 0x8 + 1;
+    return hex_digits[p[0]] && hex_digits[p[1]] && hex_digits[p[2]] && hex_digits[p[3]] && !is_surrogate;
+}
+
+static inline int is_next(Byte byte) {
+    return (byte & 0xC0) == 0x80;
+}
+
+/* Skip characters that are not ASCII and lie in the buffer as a whole; what may be wrong is left to a closer look. */
+static const Byte *skip_characters(const Byte *p, const Byte *end) {
+    while (end - p >= 4 && *p >= 0xC2) {
+        if (*p < 0xE0) {
+            if (!is_next(p[1]))
+                return p;
+            p += 2;
+        } else if (*p < 0xF0) {
+            const unsigned code = (unsigned)(p[0] & 0x0F) << 6 | (p[1] & 0x3F); /* without its last six bits */
+            if (!is_next(p[1]) || !is_next(p[2]) || code < 0x800 >> 6 || code - (0xD800 >> 6) < 0x800 >> 6)
+                return p;
+            p += 3;
+        } else {
+            const unsigned code = (unsigned)(p[0] & 0x0F) << 6 | (p[1] & 0x3F); /* without its last twelve bits */
+            if (!is_next(p[1]) || !is_next(p[2]) || !is_next(p[3]) || code - (0x10000 >> 12) >= 0x100000 >> 12)
+                return p;
+            p += 4;
+        }
+    }
+    return p;
+}
+
 /* Whether what has not ended at `at`, an item or the white space between two, is over the limit. */
 static inline int is_large(const Scanner *self, enum State state, const Found *found, Py_ssize_t at) {
     const Py_ssize_t begin = state > CLOSED ? self->begin : found->end < 0 ? 0 : found->end;
@@ -222,8 +256,8 @@ static enum Fault add_item(Scanner *self, Found *found, Py_ssize_t end) {
 #define NEED_TOKEN(next) do { while (p < end && is_space(*p)) p++; NEED_BYTE(next); } while (0)
 #define REFUSE(what) do { fault = (what); goto refused; } while (0)
 
-/* Walk from what has been seen to the end of the buffer, or of the array. A label for each state: where a byte is missing
- * the state pauses, and the switch comes back to it. `p` never leaves a byte behind that has not been judged. */
+/* Walk from what has been seen to the end of the buffer, or of the array. A label for each state: where a byte is
+ * missing the state pauses, and the switch comes back to it. `p` leaves no byte behind that has not been judged. */
 static enum Fault walk(Scanner *self, const Byte *told, const Byte *end, Found *found) {
     const Byte *p = told + self->seen;
     Py_ssize_t depth = self->depth;
@@ -385,6 +419,7 @@ string:
     p = skip_plain(&block, p, end);
     NEED_BYTE(STRING);
     if (*p == '"') {
+        /* The usual way on, to the next string, in one step: all the ways below, but 0.34 instead of 0.40. */
         if (is_key) {
             if (end - p > 2 && p[1] == ':' && p[2] == '"') {
                 p += 3;
@@ -405,6 +440,11 @@ string:
     if (*p < ' ')
         REFUSE(BAD_JSON);
     if (*p >= 0x80) {
+        const Byte *behind = skip_characters(p, end);
+        if (behind > p) {
+            p = behind;
+            goto string;
+        }
         if (!begin_character(self, *p))
             REFUSE(BAD_UTF8);
         p++;
@@ -419,6 +459,10 @@ escape:
         goto string;
     case 'u':
         p++;
+        if (end - p >= 4 && is_character(p)) {
+            p += 4;
+            goto string;
+        }
         self->is_low = 0;
         goto unit;
     default:
@@ -431,10 +475,9 @@ unit:
 hex:
     while (self->digits) {
         NEED_BYTE(HEX);
-        const int digit = hex_value(*p);
-        if (digit < 0)
+        if (hex_digits[*p] == 0)
             REFUSE(BAD_JSON);
-        self->unit = self->unit << 4 | (unsigned)digit;
+        self->unit = self->unit << 4 | (unsigned)(hex_digits[*p] - 1);
         self->digits--;
         p++;
     }
@@ -538,9 +581,9 @@ refused:
 
 PyDoc_STRVAR(find_doc,
 "find(window, at)\n--\n\n"
-"Walk on in `window`, whose bytes before `at` have been told, and return what is new in it: a fault (0 for none), where\n"
-"the first item begins and the last one ends, and the size of each. Without items the end of the array is told as\n"
-"an empty place, and where bytes are missing the beginning is -1.");
+"Walk on in `window`, whose bytes before `at` have been told, and return what is new in it: a fault (0 for none),\n"
+"where the first item begins and the last one ends, and the size of each. Without items the end of the array is told\n"
+"as an empty place, and where bytes are missing the beginning is -1.");
 
 static PyObject *find(PyObject *object, PyObject *args) {
     Scanner *self = (Scanner *)object;
@@ -561,8 +604,10 @@ static PyObject *find(PyObject *object, PyObject *args) {
         const Byte *told = (const Byte *)window.buf + at;
         fault = walk(self, told, told + (window.len - at), &found);
     }
-    if (fault == NO_MEMORY)
+    if (fault == NO_MEMORY) {
+        PyErr_NoMemory();
         goto failed;
+    }
     if (found.end >= 0) {
         self->seen -= found.end;
         self->begin -= found.end;
@@ -603,7 +648,7 @@ static PyMethodDef methods[] = {
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, (void *)"Scanner(max_item_bytes): finds the items of one List; its first byte is the one behind the '['."},
+    {Py_tp_doc, (void *)"Scanner(max_item_bytes): finds the items of one List; the first byte is the one behind its '['."},
     {Py_tp_new, (void *)new_scanner},
     {Py_tp_dealloc, (void *)free_scanner},
     {Py_tp_methods, methods},
@@ -628,7 +673,10 @@ static PyModuleDef_Slot module_slots[] = {
 };
 
 static PyModuleDef module = {
-    PyModuleDef_HEAD_INIT, "_scanner", "The compiled half of proxy.core.scanner.", 0, NULL, module_slots, NULL, NULL, NULL,
+    .m_base = PyModuleDef_HEAD_INIT,
+    .m_name = "_scanner",
+    .m_doc = "The compiled half of proxy.core.scanner.",
+    .m_slots = module_slots,
 };
 
 PyMODINIT_FUNC PyInit__scanner(void) {
