@@ -307,7 +307,8 @@ async def test_upstream_answers_garbage(what: str) -> None:
             await eventually(lambda upstream=upstream: not upstream.open_connections)  # type: ignore[misc]
 
 
-BAD_CHUNKS = [b"zz\r\n", b"-5\r\nabcde\r\n", b"\r\n", b"fffffffffffffffff\r\n", b"5\r\n     XX"]  # what is in a chunk is JSON
+BAD_CHUNKS = [b"zz\r\n", b"-5\r\nabcde\r\n", b"\r\n", b"fffffffffffffffff\r\n", b"5\r\n     XX"]
+"""What is in a chunk is JSON, so that nothing else is wrong."""
 
 
 @pytest.mark.parametrize("bad", BAD_CHUNKS)
