@@ -1,11 +1,13 @@
 # The proxy alone: no bench tools, no build tools. Runs as a user without a name, on a read-only root.
 ARG PYTHON=3.13
-FROM python:${PYTHON}-slim AS build
+# Not the slim one, which has no C compiler for the scanner.
+FROM python:${PYTHON} AS build
 WORKDIR /src
 RUN python -m venv /opt/kube-restream && /opt/kube-restream/bin/python -m pip install --no-cache-dir "pip>=25.1"
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY pyproject.toml setup.py constraints.txt README.md LICENSE ./
 COPY proxy ./proxy
-RUN /opt/kube-restream/bin/python -m pip install --no-cache-dir -c constraints.txt .
+RUN /opt/kube-restream/bin/python -m pip install --no-cache-dir -c constraints.txt . \
+    && cd / && /opt/kube-restream/bin/python -c "import proxy.core._scanner"
 
 FROM python:${PYTHON}-slim
 COPY --from=build /opt/kube-restream /opt/kube-restream

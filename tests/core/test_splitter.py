@@ -7,9 +7,12 @@ import pytest
 
 from proxy.core.events import Event, Items, Skeleton
 from proxy.core.joiner import join
-from proxy.core.splitter import BATCH_BYTES, HEAD_HOLD_BYTES, Splitter
+from proxy.core.proving import BATCH_BYTES
+from proxy.core.splitter import HEAD_HOLD_BYTES, Splitter
 from tests.core.feeding import CHUNK_BYTES, MAX_ITEM_BYTES, cut, split
 from tests.core.recorded import json_bodies
+
+pytestmark = pytest.mark.usefixtures("finder")
 
 RECORDED = {data: name for name, data in json_bodies()}
 """Some recordings have equal bodies; each body is read once."""
@@ -164,7 +167,7 @@ def test_skeleton_and_items_come_as_events() -> None:
     told = [event for event in events if isinstance(event, Items)]
     assert told[0].lead == b" "
     assert all(event.lead.strip() == b"," for event in told[1:])
-    assert [bytes(piece) for piece in join(told[:1])] == [b" ", b'{"a":1}']
+    assert b"".join(join(told)) == b' {"a":1} , {"a":2} ,{"a":3}'
 
 
 def test_joiner_leaves_out_empty_leads() -> None:

@@ -18,6 +18,8 @@ from proxy.core.errors import (
 from proxy.core.splitter import Splitter
 from tests.core.feeding import CHUNK_BYTES, cut, split
 
+pytestmark = pytest.mark.usefixtures("finder")
+
 MAX_ITEM_BYTES = 70_000
 DEEP = 20_000
 GOOD = b'{"a":1},' * 20

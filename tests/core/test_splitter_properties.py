@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,8 @@ from proxy.core.splitter import Splitter
 from tests.core.feeding import MAX_ITEM_BYTES, cut, split
 from tests.core.recorded import body as recorded
 from tests.core.strategies import SPACE, TEXT, chunkings, chunks, objects, texts
+
+pytestmark = pytest.mark.usefixtures("finder")
 
 
 @st.composite

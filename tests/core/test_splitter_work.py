@@ -1,11 +1,11 @@
-"""The splitter's work is linear: what the decoders are given is counted, so no clock is needed."""
+"""The work without the compiled scanner is linear: what the decoders are given is counted, so no clock is needed."""
 
 import re
 
 import msgspec
 import pytest
 
-from proxy.core import values
+from proxy.core import scanner, values
 from tests.core.feeding import cut, split
 
 MAX_ITEM_BYTES = 64 << 20
@@ -33,6 +33,7 @@ class CountingDecoder:
 @pytest.fixture
 def decoders(monkeypatch: pytest.MonkeyPatch) -> list[CountingDecoder]:
     """Count what both ways to the end of an item read."""
+    monkeypatch.setattr(scanner, "is_compiled", False)
     counting = {name: CountingDecoder(getattr(values, name)) for name in ("one_value", "many_values")}
     for name, decoder in counting.items():
         monkeypatch.setattr(values, name, decoder)
