@@ -13,8 +13,6 @@ from tests.core.recorded import VERSIONS, exchanges
 from tests.core.recorded import body as recorded
 from tests.core.stitching import CUSTOM, LAYOUTS, PARTIAL, TABLE, TYPED, Layout, read, stitch
 
-pytestmark = pytest.mark.usefixtures("finder")
-
 SEQUENCES = {
     "pods": ["pods-page1", "pods-page2", "pods-page3", "pods-page4"],
     "widgets": ["widgets-page1", "widgets-page2", "widgets-page3"],

@@ -25,8 +25,6 @@ from tests.core.recorded import VERSIONS
 from tests.core.recorded import body as recorded
 from tests.core.stitching import CUSTOM, LAYOUTS, NO_ROWS, PARTIAL, TABLE, TYPED, VERSION, Layout, read, stitch
 
-pytestmark = pytest.mark.usefixtures("finder")
-
 ONE = ['{"metadata":{"name":"a"}}']
 SOME = [f'{{"metadata":{{"name":"pod-{number}"}}}}' for number in range(5)]
 by_layout = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)

@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
@@ -15,8 +14,6 @@ from proxy.core.paging import Page, Stitcher
 from tests.core.feeding import MAX_ITEM_BYTES
 from tests.core.stitching import CUSTOM, LAYOUTS, PARTIAL, TABLE, TYPED, VERSION, Layout
 from tests.core.strategies import TEXT, chunkings, chunks, objects, texts
-
-pytestmark = pytest.mark.usefixtures("finder")
 
 ITEMS = st.one_of(
     objects(),
