@@ -54,11 +54,6 @@ class Splitter:
         return self._skeleton.items_key
 
     @property
-    def kind(self) -> str | None:
-        """Return the List's kind, None while it has not been read."""
-        return self._skeleton.kind
-
-    @property
     def is_typed(self) -> bool:
         """Whether the kind stands before the items, as in the List of a type that its server knows."""
         return self._skeleton.is_typed

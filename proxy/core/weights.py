@@ -49,7 +49,7 @@ class Weight:
 
 
 class Weights:
-    """A bounded table; the resource that was used last is kept longest. `page_bytes` and the like are settings."""
+    """A bounded table; the resource that was learnt of last is kept longest. `page_bytes` and the like are settings."""
 
     def __init__(self, page_bytes: int, page_items: int, page_limit_bytes: int) -> None:
         self._page_bytes = page_bytes

@@ -187,12 +187,10 @@ class Pages:
         if second is not None:
             return second
         await self._wait_for_room()
-        return await self._fetcher.fetch(self._turn_after(self._last))
-
-    def _turn_after(self, last: Fetched | None) -> Turn:
+        last = self._last
         if last is None or last.page is None:
-            return Turn(is_fresh=self._restarts > 0)
-        return Turn(self._stitcher.token, last.limit, last.page.mean)
+            return await self._fetcher.fetch(Turn(is_fresh=self._restarts > 0))
+        return await self._fetcher.fetch(Turn(self._stitcher.token, last.limit, last.page.mean))
 
     @property
     def _can_restart(self) -> bool:
