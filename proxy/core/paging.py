@@ -46,6 +46,11 @@ class Page:
         return self._splitter.is_list
 
     @property
+    def has_item(self) -> bool:
+        """Whether an item has been read, or has begun."""
+        return self._splitter.has_item
+
+    @property
     def beginning(self) -> bytes:
         """Return what its items begin with, as far as they are alike: a hint for the next page."""
         return self._splitter.beginning
@@ -127,13 +132,15 @@ class Stitcher:
     """Put pages together: `take` a page as often as there is more of it, then the next one.
 
     `token` is where the next page continues, empty before the first page and after the last. `version` is page 1's
-    resourceVersion, which every page has to report: only then do they show one snapshot.
+    resourceVersion, which every page has to report: only then do they show one snapshot. `is_told` says that something
+    of the List has been told, `is_verbatim` that it is page 1 as it stands.
     """
 
     def __init__(self) -> None:
         self.token = self.version = ""
         self.pages = self.items = 0
         self.is_verbatim = True
+        self.is_told = False
         self._head = self._opening = b""
         self._shapes: tuple[Shape, Shape] = [], []  # of the head and of the whole envelope
         self._page: Page | None = None
@@ -144,14 +151,18 @@ class Stitcher:
     def take(self, page: Page) -> list[Event]:
         """Return what can be told of the List with what has been read of `page` since the last time.
 
-        Nothing is told before the first item or the end, so that until then everything may begin anew. Raises
+        Nothing is told before the first item begins or the end, so that until then everything may begin anew. Raises
         PagesDisagreeError, TokenLoopError, and UnstitchableError for pages that cannot be some of many.
         """
         if not (page.opening or page.is_complete):
             return []
         if page is not self._page:
             self._begin(page)
-        events = self._take_items(page)
+        events: list[Event] = []
+        if page.has_item and not self.is_told:
+            self.is_told = True
+            events.append(Skeleton(self._head + b"["))
+        events += self._take_items(page)
         if page.is_complete:
             events += self._end(page)
         return events
@@ -165,8 +176,7 @@ class Stitcher:
                 self._check_version(head.metadata)
             self._check_shape(head.shape, self._shapes[0])
             return
-        if head.metadata is not None and head.metadata.lacks_items:
-            raise UnstitchableError("items remain, but there is no token")
+        self._check_remaining(head.metadata or Metadata())
         self._head, self._opening = bytes(page.before), page.opening
         self._shapes = head.shape, []
         if head.metadata is not None and head.metadata.is_paged:
@@ -178,8 +188,6 @@ class Stitcher:
     def _take_items(self, page: Page) -> list[Event]:
         told: list[Event] = []
         for items in page.take_items():
-            if not self.items:
-                told.append(Skeleton(self._head + b"["))
             told.append(Items(b",", items.data, items.sizes) if self.items and self._at_start else items)
             self._at_start = False
             self.items += len(items.sizes)
@@ -189,8 +197,7 @@ class Stitcher:
         envelope = page.envelope()
         metadata = envelope.metadata or Metadata()
         self.pages += 1
-        if metadata.lacks_items:
-            raise UnstitchableError("items remain, but there is no token")
+        self._check_remaining(metadata)
         if self.pages == 1:
             self.version, self._shapes = metadata.version, (self._shapes[0], envelope.shape)
         else:
@@ -207,9 +214,13 @@ class Stitcher:
 
     def _tail(self, page: Page) -> bytes:
         """Return the end of the List, with its beginning where it has no items."""
-        if self.items:
+        if self.is_told:
             return bytes(page.after)
         return self._head + self._opening + (page.after if self._opening == b"[" else page.after[1:])
+
+    def _check_remaining(self, metadata: Metadata) -> None:
+        if metadata.lacks_items:
+            raise UnstitchableError("items remain, but there is no token")
 
     def _check_form(self, page: Page, envelope: Envelope) -> None:
         """Refuse a page of which no byte may be left out, or no other one follow, without a look at each."""

@@ -4,12 +4,17 @@ ijson reads the skeleton (`proxy.core.skeleton`), a finder (`proxy.core.scanner`
 bytes are passed on as they stand. Both together have checked the grammar of the whole document, and that it is UTF-8.
 """
 
+import re
+
 from proxy.core.errors import TruncatedListError
 from proxy.core.events import Event, Items
 from proxy.core.events import Skeleton as SkeletonBytes
 from proxy.core.finder import Batch
 from proxy.core.scanner import make_finder
 from proxy.core.skeleton import Skeleton
+
+ITEM_BEGINS = re.compile(rb"[ \t\n\r]*[^] \t\n\r]")
+"""Behind the ``[`` of the array, where it is not empty."""
 
 HEAD_HOLD_BYTES = 64 << 10
 """How much of a body without an array of items is held back, so that it can still be called something else."""
@@ -47,6 +52,11 @@ class Splitter:
     def is_list(self) -> bool:
         """Whether an array of items (or its ``null``) has been seen yet."""
         return self._skeleton.has_items
+
+    @property
+    def has_item(self) -> bool:
+        """Whether an item has been told of, or has begun."""
+        return self.items > 0 or (self._skeleton.in_items and ITEM_BEGINS.match(self._window) is not None)
 
     @property
     def items_key(self) -> str | None:

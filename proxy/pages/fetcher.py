@@ -34,7 +34,7 @@ from proxy.upstream.connection import Response
 OVERSIZE = 2
 """Times `page_bytes`: what is larger is not held as a whole."""
 
-EARLY_BYTES = 256 << 10
+EARLY_BYTES = 64 << 10
 """What is read of a page that may leave before it is complete: one read, so that the first byte does not wait."""
 
 

@@ -198,7 +198,7 @@ class Pages:
 
         Its own token would continue at another resourceVersion: a blend of two snapshots.
         """
-        return not self._stitcher.items and self._restarts < MAX_RESTARTS
+        return not self._stitcher.is_told and self._restarts < MAX_RESTARTS
 
     def _restart(self) -> None:
         self._restarts += 1

@@ -107,7 +107,8 @@ def stitch(bodies: Iterable[bytes], size: int = WHOLE, *, eager: bool = False) -
 
     def take(page: Page) -> None:
         told = stitcher.take(page)
-        assert bool(events or told) == bool(stitcher.items or (page.is_complete and not stitcher.token))
+        assert bool(events or told) == bool(stitcher.is_told or (page.is_complete and not stitcher.token))
+        assert stitcher.is_told == any(page.has_item for page in pages)
         events.extend(told)
 
     for body in bodies:

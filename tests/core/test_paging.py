@@ -193,14 +193,26 @@ def test_values_that_no_kubernetes_list_has_are_items_too() -> None:
 
 
 def test_nothing_is_told_before_the_first_item() -> None:
-    """Until there is an item everything may begin anew; with it comes the head."""
+    """Until an item begins everything may begin anew; with it comes the head."""
     stitcher = Stitcher()
     for at in range(3):
         assert stitcher.take(read(TYPED.body([], f"token-{at}"))) == []
-        assert stitcher.items == 0
-    told = stitcher.take(read(TYPED.body(numbered(0, 2), "b")))
-    assert isinstance(told[0], Skeleton)
-    assert all(isinstance(event, Items) for event in told[1:])
+        assert not stitcher.is_told
+    body = TYPED.body(numbered(0, 2), "b")
+    begins = body.index(b'[{"metadata"') + 1
+    page = Page(MAX_ITEM_BYTES)
+    page.feed(body[:begins])
+    assert stitcher.take(page) == []
+    assert not stitcher.is_told
+    page.feed(body[begins : begins + 1])
+    told = stitcher.take(page)
+    assert stitcher.is_told
+    assert [type(event) for event in told] == [Skeleton]
+    page.feed(body[begins + 1 :])
+    page.finish()
+    items = stitcher.take(page)
+    assert all(isinstance(event, Items) for event in items)
+    told += items
     assert b"".join(join(told)) == TYPED.body(numbered(0, 2))[:-3]
 
 

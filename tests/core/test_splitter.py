@@ -190,6 +190,18 @@ def test_head_is_told_as_soon_as_the_items_open() -> None:
     assert splitter.held == len(b'{"a"')
 
 
+@pytest.mark.parametrize(
+    ("array", "has_item"),
+    [(b"", False), (b" \n\t", False), (b" ]", False), (b' {"a', True), (b"1", True), (b"\n[", True), (b"[1],", True)],
+)
+def test_an_item_is_known_as_soon_as_it_begins(array: bytes, *, has_item: bool) -> None:
+    """Not by the array alone, which may be empty."""
+    splitter = Splitter(MAX_ITEM_BYTES)
+    for byte in b'{"metadata":{"list":[1]},"items":[' + array:
+        splitter.feed(bytes([byte]))
+    assert splitter.has_item == has_item
+
+
 def test_body_that_is_no_list_is_held_back_only_at_first() -> None:
     """A body without items is held while it may still be named otherwise, then goes on as it comes."""
     splitter = Splitter(MAX_ITEM_BYTES)
