@@ -72,6 +72,7 @@ async def serve(settings: Settings) -> None:
     process.keep_freed_memory()
     proxy = Proxy(settings)
     await proxy.open()
+    process.freeze_objects()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):

@@ -13,7 +13,7 @@ import uvloop
 from aiohttp import web
 
 from proxy.backend.churn import Churn
-from proxy.backend.heap import keep_freed_memory
+from proxy.backend.heap import freeze_objects, keep_freed_memory
 from proxy.backend.objects import Sizes, populate
 from proxy.backend.server import HEADER_LIMIT, Backend
 from proxy.backend.store import Store
@@ -142,6 +142,7 @@ async def serve(args: argparse.Namespace, tls: ssl.SSLContext | None) -> None:
     site = web.TCPSite(runner, host, port, ssl_context=tls)
     try:
         await site.start()
+        freeze_objects()
         scheme = "https" if tls else "http"
         shown = f"[{host}]" if ":" in host else host
         sys.stdout.write(f"kube-restream backend ready on {scheme}://{shown}:{runner.addresses[0][1]}\n")

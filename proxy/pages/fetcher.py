@@ -87,8 +87,9 @@ class Fetched:
 class Fetcher:
     """Fetches the pages of one List, and knows which are under way.
 
-    `on_arrival` is called with a page that has arrived in full and its size in bytes, before the time is spent to cut
-    it; what it returns says whether it has started something that should get a turn first.
+    `on_arrival` is called with a page and what its items seem to weigh in bytes: when its first ones have arrived, and
+    when all of it has, before the time is spent to cut it. What it returns says whether it has started something that
+    should get a turn first.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class Fetcher:
         settings: Settings,
         weights: Weights,
         progress: Progress,
-        on_arrival: Callable[[Fetched, Page, int], bool],
+        on_arrival: Callable[[Fetched, Page, float], bool],
     ) -> None:
         self._errand = errand
         self._timeout = settings.limits.between_bytes_seconds
@@ -199,12 +200,14 @@ class Fetcher:
         self._feed(page, source, await source.read())  # the head, which tells where the next page continues
         # Only a page that has its metadata before its items can be judged before it is complete.
         is_early = is_early and page.metadata() is not None
+        if page.count:  # of large items nothing is known yet
+            self._on_arrival(fetched, page, page.mean)
         most = min(EARLY_BYTES, self._max_bytes) if is_early else self._max_bytes
         while not page.is_complete and page.held <= most:
             pieces = await source.read(most)
             if source.body.is_over:
                 self._release(fetched)
-                if self._on_arrival(fetched, page, page.held + sum(map(len, pieces))):
+                if self._on_arrival(fetched, page, (page.held + sum(map(len, pieces))) / fetched.limit):
                     await asyncio.sleep(0)
             self._feed(page, source, pieces)
         self._beginning = page.beginning

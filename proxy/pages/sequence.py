@@ -254,8 +254,8 @@ class Pages:
         if not self._stitcher.token:
             self._shelf.finish()
 
-    def _ask_ahead(self, fetched: Fetched, page: Page, size: int) -> bool:
-        """Ask for the page after one that has arrived and is still to be cut, so that upstream and proxy work at once.
+    def _ask_ahead(self, fetched: Fetched, page: Page, item_bytes: float) -> bool:
+        """Ask for the page after one that arrives, or is still to be cut, so that upstream and proxy work at once.
 
         Only where the client keeps up: then these two are the pages that are held.
         """
@@ -264,7 +264,7 @@ class Pages:
         metadata = page.metadata()
         if metadata is None or not metadata.token:
             return False
-        turn = Turn(metadata.token, fetched.limit, size / fetched.limit)
+        turn = Turn(metadata.token, fetched.limit, item_bytes)
         self._next = Ahead(turn.token, self._group.create_task(self._fetch_ahead(turn)))
         return True
 
