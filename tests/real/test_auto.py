@@ -11,7 +11,7 @@ from tests.real.conftest import FEW, Front
 from tests.real.population import COLLECTIONS, COUNT
 from tests.real.server import Server
 
-pytestmark = pytest.mark.timeout(400)  # the first test waits for the apiserver
+pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("apiserver")]  # one for all, which the first waits for
 
 STREAMS_FROM = 33
 """The first minor version that streams JSON Lists by default. Tables it still holds whole."""

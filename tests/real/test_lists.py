@@ -12,7 +12,7 @@ from tests.real.conftest import FEW, Front
 from tests.real.population import COLLECTIONS, COUNT, CUSTOM, NAMESPACES, SECRET_BYTES
 from tests.real.server import Server
 
-pytestmark = pytest.mark.timeout(400)  # the first test waits for the apiserver
+pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("apiserver")]  # one for all, which the first waits for
 
 PLANS = ("paged", "streamed")
 EVEN = f"labelSelector={quote('tier=even')}"

@@ -8,7 +8,7 @@ from tests.real.population import COLLECTIONS
 from tests.real.server import Server
 from tests.real.test_lists import EVEN, NOTHING, PLANS
 
-pytestmark = pytest.mark.timeout(400)  # the first test waits for the apiserver
+pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("apiserver")]  # one for all, which the first waits for
 
 VERSIONS = {
     "unset": "",

@@ -12,7 +12,7 @@ from tests.real.server import Server
 from tests.real.test_lists import EVEN
 from tests.real.writing import writing
 
-pytestmark = pytest.mark.timeout(400)  # the first test waits for the apiserver
+pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("apiserver")]  # one for all, which the first waits for
 
 LISTS = 50
 PAIRS = Paging(page_items=2)

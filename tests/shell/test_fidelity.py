@@ -365,7 +365,7 @@ async def test_large_request_body_is_streamed_with_backpressure() -> None:
         sending = asyncio.ensure_future(client.send(head, *[b"x" * 65536] * (size >> 16)))
         await upstream.wait_for_exchanges(1)
         await stalled(client)
-        assert client.sent < 24 << 20
+        assert client.sent < 48 << 20  # the kernel may keep 32 MiB for a reader that is slow
         assert not sending.done()
         go_on.set()
         await sending
