@@ -168,9 +168,7 @@ class Transfer:
         progress.note_upstream_first_byte()
         progress.code = response.status
         progress.audit_id = first(response.lines, b"audit-id")
-        plan = planning.judge_response(
-            plan, response.status, first(response.lines, b"content-type"), first(response.lines, b"content-encoding")
-        )
+        plan = planning.judge_response(plan, response.status, response.lines)
         self._note(plan)
         if 200 <= response.status < 300:
             self._services.metrics.learn(progress)

@@ -6,6 +6,7 @@ Every plan carries the reason for which it was picked; the reasons are a closed 
 from dataclasses import dataclass
 from typing import Literal
 
+from proxy.core.headers import Lines, first
 from proxy.core.listoptions import ListOptions
 from proxy.core.negotiation import JSON, Media
 from proxy.core.request import RequestInfo
@@ -201,14 +202,14 @@ class Planner:
         return lowered if lowered < limit else 0
 
 
-def judge_response(plan: Plan, status: int, content_type: str, content_encoding: str) -> Plan:
-    """Keep `plan` if the response can be a JSON List, else fall back to `Raw` with what stands in the way."""
+def judge_response(plan: Plan, status: int, lines: Lines) -> Plan:
+    """Keep `plan` if a response with these header lines can be a JSON List, else fall back to `Raw` with the reason."""
     if isinstance(plan, Raw):
         return plan
     if status != 200:
         return Raw("status")
-    if content_type.partition(";")[0].strip().lower() != JSON:
+    if first(lines, b"content-type").partition(";")[0].strip().lower() != JSON:
         return Raw("media_type")
-    if content_encoding.strip().lower() not in ("", "identity"):
+    if first(lines, b"content-encoding").strip().lower() not in ("", "identity"):
         return Raw("content_encoding")
     return plan

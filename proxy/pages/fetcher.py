@@ -192,9 +192,8 @@ class Fetcher:
 
         Cutting waits until the whole page is there: one look at much costs less than many looks at little.
         """
-        lines, source = fetched.response.lines, fetched.source
-        content_type, encoding = first(lines, b"content-type"), first(lines, b"content-encoding")
-        if isinstance(judge_response(self._errand.plan, fetched.response.status, content_type, encoding), Raw):
+        response, source = fetched.response, fetched.source
+        if isinstance(judge_response(self._errand.plan, response.status, response.lines), Raw):
             return
         page = fetched.page = Page(self._max_item_bytes, self._beginning)
         self._feed(page, source, await source.read())  # the head, which tells where the next page continues

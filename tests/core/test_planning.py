@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from proxy.core.headers import parse_accept
+from proxy.core.headers import Lines, parse_accept
 from proxy.core.listoptions import ListOptions
 from proxy.core.negotiation import negotiate
 from proxy.core.planning import (
@@ -137,13 +137,15 @@ def test_plan_is_kept_for_a_plain_json_200(
     planned: Plan, status: int, content_type: str, encoding: str, reason: str | None
 ) -> None:
     """An answer that cannot be a JSON List goes raw, and the reason says what stood in the way."""
-    assert judge_response(planned, status, content_type, encoding) == (planned if reason is None else Raw(reason))
+    assert judge_response(planned, status, _lines(content_type, encoding)) == (
+        planned if reason is None else Raw(reason)
+    )
 
 
 @pytest.mark.parametrize("status", [200, 404])
 def test_raw_stays_raw(status: int) -> None:
     """An answer never changes the reason of a plan that was raw before."""
-    assert judge_response(RAW, status, "application/json", "gzip") is RAW
+    assert judge_response(RAW, status, _lines("application/json", "gzip")) is RAW
 
 
 @pytest.mark.parametrize("exchange", exchanges(), ids=lambda exchange: f"{exchange.version}/{exchange.name}")
@@ -152,10 +154,16 @@ def test_recorded_lists_are_planned_and_nothing_else(exchange: Exchange) -> None
     if exchange.method != "GET" or classify("GET", exchange.target).verb != "list":
         return
     made = plan(exchange.target, exchange.accept)
-    judged = judge_response(made, exchange.status, exchange.content_type, exchange.content_encoding)
+    judged = judge_response(made, exchange.status, _lines(exchange.content_type, exchange.content_encoding))
     is_plain = exchange.content_type == "application/json" and not exchange.content_encoding
     is_list = exchange.method == "GET" and exchange.status == 200 and is_plain and has_items(exchange.body)
     assert isinstance(judged, (Streamed, Paged)) == is_list
+
+
+def _lines(content_type: str, content_encoding: str) -> Lines:
+    """Return the header lines of a response; an empty value stands for none."""
+    lines = ((b"Content-Type", content_type), (b"Content-Encoding", content_encoding))
+    return [(name, value.encode()) for name, value in lines if value]
 
 
 def has_items(body: bytes) -> bool:
