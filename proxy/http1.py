@@ -38,10 +38,10 @@ class BodyStream:
         """Whether the message has ended and all of it has been read."""
         return self.ended and not self._pieces
 
-    def push(self, data: bytes) -> None:
+    def push(self, *pieces: bytes) -> None:
         """Take bytes from the parser."""
-        self._pieces.append(data)
-        self.size += len(data)
+        self._pieces += pieces
+        self.size += sum(map(len, pieces))
         if self.size > self._limit and not self._paused:
             self._paused = True
             self._pause()
