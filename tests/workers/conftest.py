@@ -1,0 +1,6 @@
+"""What is shared with other tests: the loops that a module runs on, and certificates."""
+
+from tests.shell.conftest import pytest_asyncio_loop_factories
+from tests.test_identity import certificates
+
+__all__ = ["certificates", "pytest_asyncio_loop_factories"]
