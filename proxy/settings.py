@@ -224,7 +224,8 @@ def _typed(key: str, kind: object, value: object) -> object:
     except KeyError:
         raise SettingsError(f"{key}: expected true or false, got {value!r}") from None
     except ValueError as error:
-        problem = error if key.endswith("_bytes") else f"expected a number, got {value!r}"
+        expected = "auto or a number" if kind == Workers else "a number"
+        problem = error if key.endswith("_bytes") else f"expected {expected}, got {value!r}"
         raise SettingsError(f"{key}: {problem}") from None
 
 

@@ -1,5 +1,9 @@
 """The processes of a proxy with workers, seen from outside: by their command lines, files and sockets."""
 
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -50,6 +54,25 @@ def connections_of(pid: int, port: int) -> int:
         if int(words[1].rpartition(":")[2], 16) == port and words[3] == ESTABLISHED:
             inodes.add(words[9])
     return len(inodes & set(_sockets_of(pid)))
+
+
+def descriptors() -> set[int]:
+    """Return the file descriptors that we have open."""
+    return {int(path.name) for path in (PROC / "self" / "fd").iterdir()}
+
+
+@contextmanager
+def without_descriptors() -> Iterator[None]:
+    """Leave no descriptor to be had in this process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    spare = [os.dup(0) for _ in range(max(descriptors()))]  # no gap is left below the limit
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(spare) + 1, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for fd in spare:
+            os.close(fd)
 
 
 def _sockets_of(pid: int) -> list[str]:

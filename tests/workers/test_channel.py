@@ -2,12 +2,9 @@
 
 import asyncio
 import functools
-import os
-import resource
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -15,13 +12,9 @@ import pytest
 from proxy.workers.channel import Channel, framed
 from proxy.workers.messages import Adopt, Count, Order, Probed, Report
 from tests.fakes.running import eventually
+from tests.workers.processes import descriptors, without_descriptors
 
 LOOPS = ("asyncio", "uvloop")
-
-
-def descriptors() -> set[int]:
-    """Return the file descriptors that are open."""
-    return {int(path.name) for path in Path("/proc/self/fd").iterdir()}
 
 
 class End:
@@ -143,19 +136,11 @@ async def test_sockets_that_nobody_took_are_closed() -> None:
 
 async def test_no_descriptor_left_for_a_socket() -> None:
     """A socket that we have no descriptor for is missing, and the next one is still its own message's."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with raw_pair() as (end, other), socket.socket() as given:
         frame = framed(Adopt())
-        highest = max(descriptors())
-        spare = [os.dup(0) for _ in range(highest)]  # no gap below the limit
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(spare) + 1, hard))
-        try:
+        with without_descriptors():
             socket.send_fds(other, [frame], [given.fileno()])
             await eventually(lambda: len(end.sockets) == 1)
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-            for fd in spare:
-                os.close(fd)
         socket.send_fds(other, [frame], [given.fileno()])
         await eventually(lambda: len(end.sockets) == 2)
         missing, sock = end.sockets
