@@ -163,30 +163,6 @@ async def test_a_worker_that_is_killed_harms_nobody_else() -> None:
         assert await child.stop() == (0, "", expected)
 
 
-async def test_a_worker_that_hangs_is_told_of() -> None:
-    """A scrape does without a worker that does not answer, /readyz names it; both are as before when it goes on."""
-    async with (
-        Apiserver() as upstream,
-        serving(upstream.url, "--workers", "2", "--no-access-log") as child,
-        connected(child, 4) as clients,
-    ):
-        worker = workers_of(child.process.pid)[1]
-        before = await child.samples()
-        os.kill(worker, signal.SIGSTOP)
-        try:
-            await asyncio.gather(*(client.ask(request()) for client in clients[::2]))
-            scrape, ready = await asyncio.gather(child.samples(), child.ask_admin("/readyz"))
-            assert (await child.ask_admin("/healthz")).status == 200
-        finally:
-            os.kill(worker, signal.SIGCONT)
-        assert scrape[PODS] == before[PODS] + 2
-        assert (scrape["restream_worker_up worker=0"], scrape["restream_worker_up worker=1"]) == (1, 0)
-        assert scrape["process_resident_memory_bytes worker=1"] > 0
-        assert (ready.status, ready.body) == (503, b"worker 1: no answer within 4 s\n")
-        assert (await child.ask_admin("/readyz")).status == 200
-        assert (await child.samples())["restream_worker_up worker=1"] == 1
-
-
 async def test_readiness_tells_what_each_worker_says() -> None:
     """Where the upstream does not answer as it should, /readyz says so for each worker."""
     async with Apiserver() as upstream, serving(upstream.url, "--workers", "2") as child:
