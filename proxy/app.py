@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -17,7 +18,7 @@ class Proxy:
     def __init__(self, settings: Settings) -> None:
         """Read what the settings name. Raises SettingsError."""
         self._settings = settings
-        self._engine = Engine(settings)
+        self._engine = Engine(settings, sys.stderr.buffer)
         self.metrics = self._engine.metrics
         self._admin = Admin(self)
         self.url = self.admin_url = ""

@@ -1,6 +1,6 @@
 """Everything of one process that carries requests, whoever brings it its connections: a listener, or a supervisor."""
 
-import sys
+from typing import BinaryIO
 
 from proxy import identity, process
 from proxy.accesslog import AccessLog
@@ -21,13 +21,13 @@ class Engine:
     It knows nothing of the admin listener, so that a worker does not carry aiohttp: 11 MiB of its 43.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        """Read what the settings name. Raises SettingsError."""
+    def __init__(self, settings: Settings, log: BinaryIO) -> None:
+        """Read what the settings name; `log` is for the access log. Raises SettingsError."""
         self._settings = settings
         own = identity.establish(settings)
         self._upstream = Upstream(own.address, settings.limits)
         self.metrics = Metrics(process.raise_open_files_limit())
-        access_log = AccessLog(sys.stderr.buffer if settings.access_log else None)
+        access_log = AccessLog(log if settings.access_log else None)
         paging = settings.paging
         weights = Weights(paging.page_bytes, paging.page_items, paging.page_limit_bytes)
         self._discovery = Discovery(self._upstream, own)

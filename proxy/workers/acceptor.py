@@ -2,14 +2,11 @@
 
 import asyncio
 import errno
-import logging
 import os
 import socket
 from collections.abc import Callable
 
 from proxy.downstream.listener import BACKLOG
-
-logger = logging.getLogger("kube-restream")
 
 AT_ONCE = 64
 """Connections accepted before the loop has its turn again."""
@@ -26,11 +23,12 @@ EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 class Acceptor:
     """Accepts on every address of a name. `hand_over` gives a connection away, or returns False for now.
 
-    While nobody takes any, connections wait in the kernel.
+    While nobody takes any, connections wait in the kernel. `tell` is for who runs the proxy.
     """
 
-    def __init__(self, hand_over: Callable[[socket.socket], bool]) -> None:
+    def __init__(self, hand_over: Callable[[socket.socket], bool], tell: Callable[[str], None]) -> None:
         self._hand_over = hand_over
+        self._tell = tell
         self._loop = asyncio.get_running_loop()
         self._sockets: list[socket.socket] = []
         self._held: socket.socket | None = None
@@ -89,7 +87,7 @@ class Acceptor:
             except OSError as error:
                 if error.errno not in EXHAUSTED:
                     raise
-                logger.warning("kube-restream: cannot accept: %s", os.strerror(error.errno))
+                self._tell(f"cannot accept: {os.strerror(error.errno)}")
                 self._pause()
                 return
             if not self._hand_over(sock):

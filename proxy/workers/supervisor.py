@@ -1,14 +1,15 @@
 """Keeps the workers: accepts for them, speaks for them, replaces those that die, and takes them down on a signal."""
 
 import asyncio
-import logging
 import signal
 import socket
+import sys
 
 import msgspec
 from prometheus_client import Counter, Gauge
 
 from proxy import identity, process
+from proxy.accesslog import Lines, apart
 from proxy.admin import Admin
 from proxy.app import announce, listen, scheme
 from proxy.metrics import Metrics
@@ -17,8 +18,6 @@ from proxy.workers.acceptor import Acceptor
 from proxy.workers.child import Child, StartError
 from proxy.workers.choosing import LIVED_SECONDS, LONGEST_DELAY, by_load, delay_after
 from proxy.workers.merging import LABEL, Family, families_of, merge, render, retire
-
-logger = logging.getLogger("kube-restream")
 
 SCRAPE_SECONDS = 2.0
 """How long a scrape waits for a worker; Prometheus gives up after 10 s."""
@@ -43,7 +42,8 @@ class Supervisor:
         self._settings = settings
         self._count = count
         self._share = share(settings, count)
-        self._acceptor = Acceptor(self._hand_over)
+        self._notices = Lines(apart(sys.stderr.buffer))
+        self._acceptor = Acceptor(self._hand_over, self._tell)
         self._admin = Admin(self)
         self._children: list[Child] = []
         self._keepers: list[asyncio.Task[None]] = []
@@ -114,7 +114,7 @@ class Supervisor:
             deaths = deaths + 1 if child.lived_seconds < LIVED_SECONDS else 0
             delay = delay_after(deaths)
             again = f"in {delay:g} s" if delay else "now"
-            logger.warning("kube-restream: worker %d (pid %d) %s; another starts %s", number, child.pid, how, again)
+            self._tell(f"worker {number} (pid {child.pid}) {how}; another starts {again}")
             await asyncio.sleep(delay)
             await self._replace(number)
 
@@ -125,11 +125,14 @@ class Supervisor:
                 child = self._start(number)
                 break
             except StartError as error:
-                logger.warning("kube-restream: %s", error)
+                self._tell(str(error))
                 await asyncio.sleep(LONGEST_DELAY)
         self._gone = retire(self._gone, self._children[number].families)
         self._children[number] = child
         self._restarts.inc()
+
+    def _tell(self, text: str) -> None:
+        self._notices.write(f"kube-restream: {text}".encode())
 
     # --- what the admin listener tells --------------------------------------------------------------------------------
 

@@ -2,11 +2,13 @@
 
 import asyncio
 import socket
+import sys
 from collections.abc import Coroutine
 
 import msgspec
 
 from proxy import process
+from proxy.accesslog import apart
 from proxy.engine import Engine
 from proxy.settings import Settings, SettingsError
 from proxy.workers.channel import Channel
@@ -43,7 +45,7 @@ class Worker:
         if settings is None:
             return FINE
         try:
-            self._engine = engine = Engine(settings)
+            self._engine = engine = Engine(settings, apart(sys.stderr.buffer))
         except SettingsError as error:
             self._channel.send(Refused(str(error)))
             return REFUSED

@@ -34,9 +34,12 @@ class Taker:
 
 
 @asynccontextmanager
-async def accepting(taker: Callable[[socket.socket], bool]) -> AsyncIterator[tuple[Acceptor, int]]:
+async def accepting(
+    taker: Callable[[socket.socket], bool], told: list[str] | None = None
+) -> AsyncIterator[tuple[Acceptor, int]]:
     """Listen somewhere, accept, and stop in the end."""
-    accepts = Acceptor(taker)
+    told = [] if told is None else told
+    accepts = Acceptor(taker, told.append)
     port = await accepts.open("127.0.0.1", 0)
     accepts.accept()
     try:
@@ -66,16 +69,17 @@ async def test_connections_wait_while_nobody_takes_them() -> None:
                 pass
 
 
-async def test_no_descriptor_left(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_descriptor_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a descriptor accepting pauses, says so, and goes on when there is one."""
     monkeypatch.setattr(acceptor, "PAUSE_SECONDS", 0.01)
     loop = asyncio.get_running_loop()
-    async with accepting(Taker(1)) as (_, port):
+    told: list[str] = []
+    async with accepting(Taker(1), told) as (_, port):
         with socket.socket() as sock:
             sock.setblocking(False)
             with without_descriptors():
                 await loop.sock_connect(sock, ("127.0.0.1", port))
-                await eventually(lambda: "cannot accept: Too many open files" in caplog.text)
+                await eventually(lambda: "cannot accept: Too many open files" in told)
             async with asyncio.timeout(PATIENCE):
                 assert await loop.sock_recv(sock, 1) == b""
 
@@ -86,9 +90,9 @@ async def test_addresses_that_cannot_be_had() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(OSError, match="Address already in use"):
-            await Acceptor(Taker(0)).open("127.0.0.1", taken.getsockname()[1])
+            await Acceptor(Taker(0), print).open("127.0.0.1", taken.getsockname()[1])
     with pytest.raises(OSError, match="Cannot assign requested address"):
-        await Acceptor(Taker(0)).open("192.0.2.1", 0)
-    accepts = Acceptor(Taker(0))
+        await Acceptor(Taker(0), print).open("192.0.2.1", 0)
+    accepts = Acceptor(Taker(0), print)
     assert await accepts.open("localhost", 0)
     accepts.close()
