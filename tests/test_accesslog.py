@@ -12,12 +12,12 @@ def test_a_full_pipe_that_others_write_to_blocks_nobody() -> None:
     reading, writing = os.pipe()
     with (
         os.fdopen(reading, "rb", buffering=0) as reader,
-        os.fdopen(writing, "wb", buffering=0) as shared,
-        apart(shared) as own,
+        os.fdopen(writing, "wb", buffering=0) as common,
+        apart(common) as own,
     ):
-        assert own is not shared
-        assert not fcntl.fcntl(shared, fcntl.F_GETFL) & os.O_NONBLOCK
-        size = fcntl.fcntl(shared, fcntl.F_GETPIPE_SZ)
+        assert own is not common
+        assert not fcntl.fcntl(common, fcntl.F_GETFL) & os.O_NONBLOCK
+        size = fcntl.fcntl(common, fcntl.F_GETPIPE_SZ)
         own.write(b"x" * (size - 4096))
         lines = Lines(own)
         lines.write(b"first")
