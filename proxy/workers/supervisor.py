@@ -19,6 +19,9 @@ from proxy.workers.child import Child, StartError
 from proxy.workers.choosing import LIVED_SECONDS, LONGEST_DELAY, by_load, delay_after
 from proxy.workers.merging import LABEL, Family, families_of, merge, render, retire
 
+START_SECONDS = 60.0
+"""A worker that is not ready by then hangs on something that the settings name."""
+
 SCRAPE_SECONDS = 2.0
 """How long a scrape waits for a worker; Prometheus gives up after 10 s."""
 
@@ -67,7 +70,7 @@ class Supervisor:
             self.url = scheme(settings) + await listen("listen", settings.listen, self._acceptor.open)
             for number in range(self._count):
                 self._children.append(self._start(number))
-            await asyncio.gather(*(child.started() for child in self._children))
+            await self._started()
         except BaseException:
             await self._give_up()
             raise
@@ -81,6 +84,14 @@ class Supervisor:
             return Child(number, self._share, self._accept)
         except OSError as error:
             raise StartError(f"worker {number} cannot be started: {error.strerror or error}") from None
+
+    async def _started(self) -> None:
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await asyncio.gather(*(child.started() for child in self._children))
+        except TimeoutError:
+            missing = ", ".join(str(child.number) for child in self._children if not child.is_ready)
+            raise StartError(f"not ready within {START_SECONDS:g} s: worker {missing}") from None
 
     async def _give_up(self) -> None:
         self.kill()

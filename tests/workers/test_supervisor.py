@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from proxy.workers import supervisor
+from proxy.workers.child import StartError
 from proxy.workers.supervisor import Supervisor, share
 from tests.fakes.apiserver import SMALL_LIST, Apiserver
 from tests.fakes.child import samples_in
@@ -102,6 +103,15 @@ async def test_a_worker_that_reads_nothing_is_passed_over(monkeypatch: pytest.Mo
             assert len(clients) > 10
             for client in clients:
                 assert (await client.answer()).body == SMALL_LIST
+
+
+async def test_a_worker_that_hangs_at_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers that are not ready in time are named, and none is left."""
+    monkeypatch.setattr(supervisor, "START_SECONDS", 0.001)
+    one = Supervisor(settings_for("http://127.0.0.1:1"), 2)
+    with pytest.raises(StartError, match=r"^not ready within 0\.001 s: worker 0, 1$"):
+        await one.open()
+    assert not workers_of(os.getpid())
 
 
 def test_budgets_are_divided() -> None:
