@@ -7,7 +7,8 @@ A request's way through the house::
     downstream <- relay <- core.joiner <- core.splitter <- upstream
 
 ``core`` is sans-IO: bytes in, events out. ``downstream`` and ``upstream`` own the sockets of the data path,
-``handler`` tells one request's story, ``relay`` has one coroutine a plan, ``app`` puts the house together.
+``handler`` tells one request's story, ``relay`` has one coroutine a plan, ``engine`` puts the data path together,
+``app`` gives it its listeners, ``workers`` runs several behind one.
 ``backend`` is an embedded Kubernetes-style apiserver to try the proxy on, ``bench`` compares the paths.
 """
 

@@ -1,7 +1,11 @@
-"""One JSON line for each request without anything secret: no token, and of the query what Lists are asked with."""
+"""One JSON line for each request without anything secret: no token, and of the query what Lists are asked with.
+
+A line is dropped where nobody reads: a full pipe would else stop the event loop and with it every request.
+"""
 
 import os
 import select
+import stat
 from typing import BinaryIO
 
 import msgspec
@@ -24,22 +28,55 @@ MAX_TEXT = 512
 """Characters kept of a path, a parameter or a User-Agent: a line should fit the 4,096 bytes that a pipe takes whole."""
 
 
-class AccessLog:
-    """Writes lines to a stream; None keeps silent.
-
-    A line is dropped where nobody reads: a full pipe would else stop the event loop and with it every request.
-    """
+class Lines:
+    """Writes whole lines to a stream, or drops them; None keeps silent."""
 
     def __init__(self, stream: BinaryIO | None) -> None:
         self._stream = stream
-        self._encoder = msgspec.json.Encoder()
         self._poll = select.poll()
         if stream is not None:
             self._poll.register(stream, select.POLLOUT)
 
+    @property
+    def is_read(self) -> bool:
+        """Whether there is somebody to write for."""
+        return self._stream is not None
+
+    def write(self, line: bytes) -> None:
+        """Write a line, without its end, where there is room for it."""
+        try:
+            if self._stream is not None and self._poll.poll(0):
+                os.write(self._stream.fileno(), line + b"\n")
+        except BlockingIOError:
+            return
+        except OSError:
+            self._stream = None  # nobody reads any more; a log is no reason to fail requests
+
+
+def apart(stream: BinaryIO) -> BinaryIO:
+    """Return a way of our own to the pipe behind a stream that other processes write to as well.
+
+    The room that polling has seen may be taken by now, so writing must not block; and that cannot be said of the stream
+    itself without saying it for all of them. What is no pipe, or cannot be opened again, stays as it is.
+    """
+    try:
+        if not stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode):
+            return stream
+        return os.fdopen(os.open(f"/proc/self/fd/{stream.fileno()}", os.O_WRONLY | os.O_NONBLOCK), "wb", buffering=0)
+    except OSError:
+        return stream
+
+
+class AccessLog:
+    """Writes a line for each request to a stream; None keeps silent."""
+
+    def __init__(self, stream: BinaryIO | None) -> None:
+        self._lines = Lines(stream)
+        self._encoder = msgspec.json.Encoder()
+
     def write(self, progress: Progress, *, method: str, target: str, user_agent: str, now: float) -> None:
         """Write the line of a request that is over."""
-        if self._stream is None:
+        if not self._lines.is_read:
             return
         path, _, query = target.partition("?")
         started, first_byte = progress.started, progress.first_byte
@@ -60,13 +97,7 @@ class AccessLog:
             "audit_id": _printable(progress.audit_id),
             "user_agent": _printable(user_agent),
         }
-        try:
-            if self._poll.poll(0):
-                os.write(self._stream.fileno(), self._encoder.encode(line) + b"\n")
-        except BlockingIOError:
-            return
-        except OSError:
-            self._stream = None  # nobody reads any more; a log is no reason to fail requests
+        self._lines.write(self._encoder.encode(line))
 
 
 def _public(query: str) -> dict[str, str]:

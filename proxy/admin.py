@@ -1,25 +1,32 @@
 """The admin listener: /metrics, /healthz and /readyz, away from the apiserver's own paths of those names."""
 
-import ssl
-from collections.abc import Callable
+from typing import Protocol
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
-from proxy.discovery import Discovery
-from proxy.metrics import Metrics
+
+class Observed(Protocol):
+    """What the admin listener speaks for: one process, or a supervisor and its workers."""
+
+    async def exposition(self) -> bytes:
+        """Return what a scrape gets."""
+
+    async def problem(self) -> str:
+        """Return what keeps it from being ready, nothing if it is."""
+
+    def fault(self) -> str:
+        """Return what only a restart can mend, nothing if all is well."""
 
 
 class Admin:
-    """Answers scrapes and probes. `is_draining` tells whether the proxy is going down."""
+    """Answers scrapes and probes."""
 
-    def __init__(self, metrics: Metrics, discovery: Discovery, is_draining: Callable[[], bool]) -> None:
-        self._metrics = metrics
-        self._discovery = discovery
-        self._is_draining = is_draining
+    def __init__(self, observed: Observed) -> None:
+        self._observed = observed
         self._runner: web.AppRunner | None = None
 
-    async def open(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
+    async def open(self, host: str, port: int) -> int:
         """Start to accept; return the port. Raises OSError."""
         app = web.Application()
         app.router.add_get("/metrics", self._metrics_page)
@@ -27,7 +34,7 @@ class Admin:
         app.router.add_get("/readyz", self._readyz)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, ssl_context=tls)
+        site = web.TCPSite(self._runner, host, port)
         await site.start()
         return int(self._runner.addresses[0][1])
 
@@ -37,11 +44,15 @@ class Admin:
             await self._runner.cleanup()
 
     async def _metrics_page(self, _: web.Request) -> web.Response:
-        return web.Response(body=self._metrics.render(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+        body = await self._observed.exposition()
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
     async def _healthz(self, _: web.Request) -> web.Response:
-        return web.Response(text="ok\n")
+        return _verdict(self._observed.fault())
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        problem = "draining" if self._is_draining() else await self._discovery.probe()
-        return web.Response(status=503 if problem else 200, text=f"{problem or 'ok'}\n")
+        return _verdict(await self._observed.problem())
+
+
+def _verdict(problem: str) -> web.Response:
+    return web.Response(status=503 if problem else 200, text=f"{problem or 'ok'}\n")

@@ -2,22 +2,14 @@
 
 import asyncio
 import signal
-import ssl
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from proxy import identity, process
-from proxy.accesslog import AccessLog
+from proxy import process
 from proxy.admin import Admin
-from proxy.core.weights import Weights
-from proxy.discovery import Discovery
-from proxy.downstream.listener import Listener
-from proxy.handler import Handler
-from proxy.metrics import Metrics
-from proxy.pages.reserve import Reserve
+from proxy.engine import Engine
 from proxy.settings import Settings, SettingsError, split_address
-from proxy.transfer import Services
-from proxy.upstream.pool import Upstream
 
 
 class Proxy:
@@ -26,45 +18,57 @@ class Proxy:
     def __init__(self, settings: Settings) -> None:
         """Read what the settings name. Raises SettingsError."""
         self._settings = settings
-        self._identity = identity.establish(settings)
-        tls = settings.tls
-        self._tls = identity.server_tls(tls.cert, tls.key) if tls.cert and tls.key else None
-        self._upstream = Upstream(self._identity.address, settings.limits)
-        self.metrics = Metrics(process.raise_open_files_limit())
-        access_log = AccessLog(sys.stderr.buffer if settings.access_log else None)
-        paging = settings.paging
-        weights = Weights(paging.page_bytes, paging.page_items, paging.page_limit_bytes)
-        self._discovery = Discovery(self._upstream, self._identity)
-        reserve = Reserve(paging.reserve_bytes)
-        services = Services(settings, self._identity, self._upstream, self._discovery, weights, reserve, self.metrics)
-        self._listener = Listener(Handler(services, access_log), settings.limits)
-        self._admin = Admin(self.metrics, self._discovery, lambda: self._listener.is_draining)
+        self._engine = Engine(settings, sys.stderr.buffer)
+        self.metrics = self._engine.metrics
+        self._admin = Admin(self)
         self.url = self.admin_url = ""
 
     async def open(self) -> None:
         """Start both listeners. Raises SettingsError where an address cannot be had."""
-        self.admin_url = "http://{}:{}".format(*await self._open("admin_listen", self._admin, None))
-        scheme = "https" if self._tls else "http"
+        settings = self._settings
+        self.admin_url = "http://" + await listen("admin_listen", settings.admin_listen, self._admin.open)
         try:
-            self.url = "{}://{}:{}".format(scheme, *await self._open("listen", self._listener, self._tls))
+            self.url = scheme(settings) + await listen("listen", settings.listen, self._engine.listener.open)
         except SettingsError:
             await self._admin.close()
             raise
 
-    async def _open(self, key: str, listener: Listener | Admin, tls: ssl.SSLContext | None) -> tuple[str, int]:
-        host, port = split_address(getattr(self._settings, key))
-        try:
-            port = await listener.open(host, port, tls)
-        except OSError as error:
-            raise SettingsError(f"{key}: cannot listen on {host}:{port}: {error.strerror or error}") from None
-        return (f"[{host}]" if ":" in host else host), port
+    async def exposition(self) -> bytes:
+        """Return what a scrape gets."""
+        return self.metrics.render()
+
+    async def problem(self) -> str:
+        """Return what keeps the proxy from being ready, nothing if it is."""
+        return await self._engine.problem()
+
+    def fault(self) -> str:
+        """Return what only a restart can mend: a process that answers at all has no such thing."""
+        return ""
 
     async def close(self) -> None:
         """Drain: let requests under way finish, then drop the rest."""
-        await self._listener.drain(self._settings.limits.drain_seconds)
-        await self._discovery.close()
-        self._upstream.close()
+        await self._engine.close()
         await self._admin.close()
+
+
+async def listen(key: str, address: str, bind: Callable[[str, int], Awaitable[int]]) -> str:
+    """Open a listener where the setting `key` says; return its ``host:port``. Raises SettingsError."""
+    host, port = split_address(address)
+    try:
+        port = await bind(host, port)
+    except OSError as error:
+        raise SettingsError(f"{key}: cannot listen on {host}:{port}: {error.strerror or error}") from None
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def scheme(settings: Settings) -> str:
+    """Return what the URL of the main listener begins with."""
+    return "https://" if settings.tls.cert else "http://"
+
+
+def announce(url: str, admin_url: str) -> None:
+    """Print the one line that says that all is ready."""
+    print(f"kube-restream ready on {url} (admin {admin_url})", flush=True)  # noqa: T201 (the one line)
 
 
 async def serve(settings: Settings) -> None:
@@ -77,7 +81,7 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    print(f"kube-restream ready on {proxy.url} (admin {proxy.admin_url})", flush=True)  # noqa: T201 (the one line)
+    announce(proxy.url, proxy.admin_url)
     await stop.wait()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.remove_signal_handler(name)

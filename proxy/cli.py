@@ -8,13 +8,16 @@ from importlib import import_module
 
 import uvloop
 
-from proxy import __version__, app
-from proxy.settings import SettingsError, load, setting_kinds
+from proxy import __version__, app, process
+from proxy.settings import Settings, SettingsError, load, setting_kinds
+from proxy.workers import supervisor
+from proxy.workers.child import StartError
 
 HELP = {
     "upstream": "the apiserver: http://host:port or https://host:port",
     "listen": "where clients connect (default 127.0.0.1:8001; port 0: any)",
     "admin_listen": "where /metrics, /healthz, /readyz are served (default 127.0.0.1:9001)",
+    "workers": "how many processes serve: a number, or auto for one a CPU (default 1)",
     "mode": "how Lists travel: auto, streamed, paged, buffered or raw (default auto)",
     "kubeconfig": "act towards the upstream as this kubeconfig's user, as kubectl proxy does",
     "routes": "modes of some resources' Lists, as YAML: [{group: apps, resource: '*', mode: paged}]",
@@ -37,7 +40,7 @@ SPELLING = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 2 for bad settings."""
+    """Run one command and return its exit code: 2 for bad settings, 1 where a worker does not come up."""
     parser = argparse.ArgumentParser(prog="kube-restream", description="Re-streams Kubernetes Lists with flat memory.")
     parser.add_argument("--version", action="version", version=f"kube-restream {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -69,11 +72,17 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
 
 def _serve(arguments: argparse.Namespace) -> int:
     try:
-        settings = load(arguments.config, os.environ, vars(arguments))
-        uvloop.run(app.serve(settings))
-    except SettingsError as error:
+        return _run_proxy(load(arguments.config, os.environ, vars(arguments)))
+    except (SettingsError, StartError) as error:
         print(f"kube-restream: {error}", file=sys.stderr)
-        return 2
+        return 2 if isinstance(error, SettingsError) else 1
+
+
+def _run_proxy(settings: Settings) -> int:
+    count = process.usable_cpus() if settings.workers == "auto" else settings.workers
+    if count > 1:
+        return uvloop.run(supervisor.serve(settings, count))
+    uvloop.run(app.serve(settings))
     return 0
 
 

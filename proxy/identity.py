@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from proxy import kubeconfig
-from proxy.settings import Settings, SettingsError, UpstreamTLS, check_url
+from proxy.settings import DownstreamTLS, Settings, SettingsError, UpstreamTLS, check_url
 from proxy.upstream.pool import Address
 
 TOKEN = re.compile(rb"[\x21-\x7e]+")
@@ -82,6 +82,11 @@ def establish(settings: Settings) -> Identity:
             key="upstream_token_file",
         )
     return Identity(_address(settings.upstream or "", settings.upstream_tls, "upstream_tls"), credential)
+
+
+def listener_tls(tls: DownstreamTLS) -> ssl.SSLContext | None:
+    """Return the main listener's TLS context, None where it speaks plain HTTP. Raises SettingsError."""
+    return server_tls(tls.cert, tls.key) if tls.cert and tls.key else None
 
 
 def server_tls(cert: str, key: str) -> ssl.SSLContext:

@@ -2,7 +2,10 @@
 
 import ctypes
 import gc
+import math
+import os
 import resource
+from pathlib import Path
 
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
@@ -37,3 +40,40 @@ def keep_freed_memory() -> None:
         return  # not glibc
     mallopt(M_MMAP_THRESHOLD, 4 << 20)
     mallopt(M_TRIM_THRESHOLD, 8 << 20)
+
+
+def usable_cpus(root: Path = Path("/")) -> int:
+    """Return how many CPUs there are for us: those that we may run on, and no more than our cgroup's share of them."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return math.ceil(min(allowed, _cpu_limit(root)))
+
+
+def _cpu_limit(root: Path) -> float:
+    """Return the CPUs that the cgroups of this process, the innermost to the outermost, allow; inf without a limit."""
+    limits = [math.inf]
+    for line in _read(root / "proc/self/cgroup").splitlines():
+        _, controllers, name = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        base = root / ("sys/fs/cgroup" + ("/cpu" if controllers else ""))
+        group = base / name.lstrip("/")
+        # In a container the name may be the host's, which leads nowhere; its own group is then at the base.
+        limits += [_limit_of(folder) for folder in (group, *group.parents) if folder.is_relative_to(base)]
+    return min(limits)
+
+
+def _limit_of(group: Path) -> float:
+    """Return the limit of one cgroup, version 2 or 1."""
+    words = _read(group / "cpu.max").split() or (
+        _read(group / "cpu.cfs_quota_us").split() + _read(group / "cpu.cfs_period_us").split()
+    )
+    if len(words) != 2 or not words[0].isdigit() or not words[1].isdigit() or not int(words[1]):
+        return math.inf
+    return int(words[0]) / int(words[1]) or math.inf
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""

@@ -24,9 +24,12 @@ SWITCHES = {"true": True, "false": False, "1": True, "0": False, "yes": True, "n
 ENV_PREFIX = "RESTREAM_"
 
 Identity = Literal["pass-through", "proxy-identity"]
+Workers = int | Literal["auto"]
 
+CHOICES = {"mode": get_args(ListMode), "identity": get_args(Identity), "workers": ("auto", "a number")}
 
-CHOICES = {"mode": get_args(ListMode), "identity": get_args(Identity)}
+MAX_WORKERS = 256
+"""More cores than that in one Pod are more likely a slip of the pen."""
 
 
 class SettingsError(Exception):
@@ -91,6 +94,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     upstream: str | None = None
     listen: str = "127.0.0.1:8001"
     admin_listen: str = "127.0.0.1:9001"
+    workers: Workers = 1
     mode: ListMode = "auto"
     routes: tuple[Route, ...] = ()
     allow_mode_header: bool = False
@@ -211,16 +215,17 @@ def _typed(key: str, kind: object, value: object) -> object:
     """Read what a flag or a variable says as the setting's type; text stays text, whatever YAML would make of it."""
     if isinstance(value, str) and get_origin(kind) is tuple:
         return _parse_yaml(key, value)
-    if not isinstance(value, str) or kind not in (bool, int, float):
+    if not isinstance(value, str) or kind not in (bool, int, float, Workers) or (kind == Workers and value == "auto"):
         return value
     try:
-        if kind is int:
+        if kind in (int, Workers):
             return parse_size(value) if key.endswith("_bytes") else int(value)
         return float(value) if kind is float else SWITCHES[value.lower()]
     except KeyError:
         raise SettingsError(f"{key}: expected true or false, got {value!r}") from None
     except ValueError as error:
-        problem = error if key.endswith("_bytes") else f"expected a number, got {value!r}"
+        expected = "auto or a number" if kind == Workers else "a number"
+        problem = error if key.endswith("_bytes") else f"expected {expected}, got {value!r}"
         raise SettingsError(f"{key}: {problem}") from None
 
 
@@ -271,6 +276,8 @@ def _check(settings: Settings) -> None:
 
 
 def _check_positive(settings: Settings) -> None:
+    if settings.workers != "auto" and not 0 < settings.workers <= MAX_WORKERS:
+        raise SettingsError(f"workers: must be auto, or from 1 to {MAX_WORKERS}")
     for key, kind in setting_kinds().items():
         if kind in (int, float) and not 0 < cast("float", _get(settings, key)) < math.inf:
             raise SettingsError(f"{key}: must be more than 0, and finite")

@@ -10,7 +10,7 @@ import yaml
 
 from proxy.cli import main
 from proxy.settings import Settings, load, setting_kinds
-from tests.test_metrics import NAMES
+from tests.test_metrics import NAMES, WORKER_NAMES
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -57,7 +57,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_metrics_that_are_named_exist(page: Path) -> None:
     """Every metric that a page or manifest names exists."""
     for name in re.findall(r"\brestream_[a-z_]+[a-z]\b", page.read_text()):
-        assert any(name.startswith(known) or known.startswith(name) for known in NAMES), name
+        assert any(name.startswith(known) or known.startswith(name) for known in (*NAMES, *WORKER_NAMES)), name
 
 
 def test_manifests_use_flags_that_exist(capsys: pytest.CaptureFixture[str]) -> None:

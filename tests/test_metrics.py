@@ -32,6 +32,9 @@ NAMES = {
 }
 """Every metric of the design, with its labels."""
 
+WORKER_NAMES = ("restream_worker_up", "restream_worker_connections", "restream_worker_restarts_total")
+"""What there is beyond that with several workers."""
+
 ROOT = Path(__file__).parent.parent
 
 

@@ -34,6 +34,8 @@ def get(settings: Settings, key: str) -> object:
         ("limits.idle_seconds", ["1", "2.5", "3"], [1.0, 2.5, 3.0]),
         ("limits.header_bytes", ["64KiB", "65536", "1GiB"], [65536, 65536, 1 << 30]),
         ("allow_mode_header", ["true", "false", "true"], [True, False, True]),
+        ("workers", ["auto", "2", "3"], ["auto", 2, 3]),
+        ("workers", ["4", "auto", "auto"], [4, "auto", "auto"]),
         ("upstream", ["http://a:1", "http://b:2/p", "https://c"], ["http://a:1", "http://b:2/p", "https://c"]),
     ],
 )
@@ -119,6 +121,11 @@ FILES = {
     "negative": ("limits: {connect_seconds: -1}", "limits.connect_seconds: must be more than 0"),
     "not a number": ("limits: {connect_seconds: .nan}", "limits.connect_seconds: "),
     "endless": ("limits: {drain_seconds: .inf}", "limits.drain_seconds: "),
+    "no workers": ("workers: 0", "workers: must be auto, or from 1 to 256"),
+    "too many workers": ("workers: 1000", "workers: must be auto, or from 1 to 256"),
+    "workers in words": ("workers: some", "workers: invalid enum value 'some' (expected one of auto, a number)"),
+    "half a worker": ("workers: 1.5", "workers: "),
+    "true workers": ("workers: true", "workers: "),
     "bad address": ("listen: here", "listen: expected host:port"),
     "bad port": ("admin_listen: 127.0.0.1:70000", "admin_listen: expected host:port"),
     "number as key": ("1: 2", ""),
@@ -180,6 +187,15 @@ def test_settings_that_do_not_depend_on_the_proxy_identity(tmp_path: Path) -> No
     for host in ("127.0.0.1", "127.0.0.2", "localhost", "[::1]"):
         assert load(write(tmp_path, f"{{kubeconfig: a, listen: '{host}:1'}}"), {}, {}).uses_own_identity
     assert not load(None, {}, UPSTREAM).uses_own_identity
+
+
+def test_workers_in_words_are_refused() -> None:
+    """A flag or a variable that is neither auto nor a whole number is one line."""
+    for text in ("some", "1.5", "Auto", "-"):
+        with pytest.raises(SettingsError, match=r"^workers: expected auto or a number, got '[^\n]*'$"):
+            load(None, {}, {**UPSTREAM, "workers": text})
+        with pytest.raises(SettingsError, match=r"^workers: "):
+            load(None, {"RESTREAM_WORKERS": text}, UPSTREAM)
 
 
 def test_every_setting_has_a_path() -> None:

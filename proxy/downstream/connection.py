@@ -39,6 +39,7 @@ class Service:
     connections: set["Connection"] = field(default_factory=set)
     is_draining: bool = False
     is_dropping: bool = False
+    tell_loss: Callable[[], None] | None = None
 
 
 class Connection(asyncio.Protocol):
@@ -75,6 +76,8 @@ class Connection(asyncio.Protocol):
         stream.set_write_buffer_limits(high=self._limits.write_buffer_bytes)
         self._service.connections.add(self)
         self._timer = self._loop.call_later(self._limits.idle_seconds, self._close_if_idle)
+        if self.is_draining:  # accepted before the drain began, made after it has looked at the connections
+            self._close()
 
     def data_received(self, data: bytes) -> None:  # noqa: D102
         self._unparsed += len(data)
@@ -115,6 +118,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102
         self._transport = None
         self._service.connections.discard(self)
+        if self._service.tell_loss:
+            self._service.tell_loss()
         if self._timer:
             self._timer.cancel()
         if self._incoming is not None:

@@ -1,17 +1,23 @@
-"""The listener: accepts connections, and drains them when the proxy goes down."""
+"""The listener: accepts connections, or is given them, and drains them when the proxy goes down."""
 
 import asyncio
+import socket
 import ssl
+from collections.abc import Callable
 
 from proxy.downstream.connection import Connection, Handler, Service
 from proxy.settings import Limits
 
+BACKLOG = 1024
+"""Connections that the kernel keeps while we are busy."""
+
 
 class Listener:
-    """Accepts connections and hands their requests to `handler`."""
+    """Accepts connections and hands their requests to `handler`. `tls` is None for plain HTTP."""
 
-    def __init__(self, handler: Handler, limits: Limits) -> None:
+    def __init__(self, handler: Handler, limits: Limits, tls: ssl.SSLContext | None) -> None:
         self._service = Service(handler, limits)
+        self._tls = tls
         self._server: asyncio.Server | None = None
 
     @property
@@ -19,11 +25,27 @@ class Listener:
         """Whether the listener is going down."""
         return self._service.is_draining
 
-    async def open(self, host: str, port: int, tls: ssl.SSLContext | None) -> int:
+    @property
+    def open_connections(self) -> int:
+        """How many connections there are, handshakes aside."""
+        return len(self._service.connections)
+
+    async def open(self, host: str, port: int) -> int:
         """Start to accept; return the port, which is of the system's choice for 0. Raises OSError."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Connection(self._service), host, port, ssl=tls, backlog=1024)
+        self._server = await loop.create_server(self._connection, host, port, ssl=self._tls, backlog=BACKLOG)
         return int(self._server.sockets[0].getsockname()[1])
+
+    async def adopt(self, sock: socket.socket) -> None:
+        """Serve a connection that was accepted elsewhere. Raises OSError where its handshake fails."""
+        await asyncio.get_running_loop().connect_accepted_socket(self._connection, sock, ssl=self._tls)
+
+    def tell_losses(self, tell: Callable[[], None]) -> None:
+        """Call `tell` whenever a connection has ended."""
+        self._service.tell_loss = tell
+
+    def _connection(self) -> Connection:
+        return Connection(self._service)
 
     async def drain(self, seconds: float) -> None:
         """Accept nothing new, let requests under way finish for up to `seconds`, then drop the rest."""

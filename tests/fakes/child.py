@@ -54,6 +54,15 @@ async def run(*arguments: str, **settings: str) -> tuple[int, str, str]:
     return process.returncode, output.decode(), errors.decode()
 
 
+def samples_in(exposition: str) -> dict[str, float]:
+    """Return the value of every sample by its name and labels."""
+    return {
+        sample.name + "".join(f" {key}={value}" for key, value in sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(exposition)
+        for sample in family.samples
+    }
+
+
 class Child:
     """A proxy in a process of its own that has said it is ready."""
 
@@ -78,12 +87,7 @@ class Child:
 
     async def samples(self) -> dict[str, float]:
         """Scrape the child; return the value of every sample by its name and labels."""
-        text = (await self.ask_admin("/metrics")).body.decode()
-        return {
-            sample.name + "".join(f" {key}={value}" for key, value in sorted(sample.labels.items())): sample.value
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-        }
+        return samples_in((await self.ask_admin("/metrics")).body.decode())
 
     def peak_bytes(self) -> int:
         """Return the child's VmHWM."""

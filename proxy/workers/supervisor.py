@@ -1,0 +1,227 @@
+"""Keeps the workers: accepts for them, speaks for them, replaces those that die, and takes them down on a signal."""
+
+import asyncio
+import signal
+import socket
+import sys
+
+import msgspec
+from prometheus_client import Counter, Gauge
+
+from proxy import identity, process
+from proxy.accesslog import Lines, apart
+from proxy.admin import Admin
+from proxy.app import announce, listen, scheme
+from proxy.metrics import Metrics
+from proxy.settings import Settings
+from proxy.workers.acceptor import Acceptor
+from proxy.workers.child import Child, StartError
+from proxy.workers.choosing import LIVED_SECONDS, LONGEST_DELAY, by_load, delay_after
+from proxy.workers.merging import LABEL, Family, families_of, merge, render, retire
+
+START_SECONDS = 60.0
+"""A worker that is not ready by then hangs on something that the settings name."""
+
+SCRAPE_SECONDS = 2.0
+"""How long a scrape waits for a worker; Prometheus gives up after 10 s."""
+
+PROBE_SECONDS = 4.0
+"""The same for a probe: above the patience that a worker itself has with the upstream."""
+
+SILENT_SECONDS = 30.0
+"""A worker that says nothing for so long is as good as one process that hangs: /healthz fails."""
+
+GRACE_SECONDS = 3.0
+"""What workers have beyond `drain_seconds` before they are killed."""
+
+
+class Supervisor:
+    """`count` workers behind one address, in the running event loop."""
+
+    def __init__(self, settings: Settings, count: int) -> None:
+        """Read what the settings name, so that they fail here first. Raises SettingsError."""
+        identity.establish(settings)
+        identity.listener_tls(settings.tls)
+        self._settings = settings
+        self._count = count
+        self._share = share(settings, count)
+        self._notices = Lines(apart(sys.stderr.buffer))
+        self._acceptor = Acceptor(self._hand_over, self._tell)
+        self._admin = Admin(self)
+        self._children: list[Child] = []
+        self._keepers: list[asyncio.Task[None]] = []
+        self._last = -1
+        self._gone: list[Family] = []
+        self._is_accepting = self._is_draining = False
+        self._metrics = Metrics(process.raise_open_files_limit())
+        registry = self._metrics.registry
+        self._up = Gauge("restream_worker_up", "Whether a worker has answered this scrape.", [LABEL], registry=registry)
+        self._connections = Gauge(
+            "restream_worker_connections", "Open client connections of a worker.", [LABEL], registry=registry
+        )
+        self._restarts = Counter("restream_worker_restarts", "Workers that died and were replaced.", registry=registry)
+        self.url = self.admin_url = ""
+
+    async def open(self) -> None:
+        """Start both listeners and all workers. Raises SettingsError, and StartError where a worker stays away."""
+        settings = self._settings
+        try:
+            self.admin_url = "http://" + await listen("admin_listen", settings.admin_listen, self._admin.open)
+            self.url = scheme(settings) + await listen("listen", settings.listen, self._acceptor.open)
+            for number in range(self._count):
+                self._children.append(self._start(number))
+            await self._started()
+        except BaseException:
+            await self._give_up()
+            raise
+        self._is_accepting = True
+        self._acceptor.accept()
+        loop = asyncio.get_running_loop()
+        self._keepers = [loop.create_task(self._keep(number)) for number in range(self._count)]
+
+    def _start(self, number: int) -> Child:
+        try:
+            return Child(number, self._share, self._accept)
+        except OSError as error:
+            raise StartError(f"worker {number} cannot be started: {error.strerror or error}") from None
+
+    async def _started(self) -> None:
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await asyncio.gather(*(child.started() for child in self._children))
+        except TimeoutError:
+            missing = ", ".join(str(child.number) for child in self._children if not child.is_ready)
+            raise StartError(f"not ready within {START_SECONDS:g} s: worker {missing}") from None
+
+    async def _give_up(self) -> None:
+        self.kill()
+        await asyncio.gather(*(child.ended for child in self._children))
+        self._acceptor.close()
+        await self._admin.close()
+
+    # --- connections --------------------------------------------------------------------------------------------------
+
+    def _accept(self) -> None:
+        """Go on to accept: a worker can take connections again."""
+        if self._is_accepting:
+            self._acceptor.accept()
+
+    def _hand_over(self, sock: socket.socket) -> bool:
+        """Give a connection to the worker with the fewest; those that cannot take it now are passed over."""
+        for index in by_load([child.load for child in self._children], self._last):
+            if self._children[index].hand_over(sock):
+                self._last = index
+                return True
+        return False
+
+    # --- workers that die ---------------------------------------------------------------------------------------------
+
+    async def _keep(self, number: int) -> None:
+        """Replace a worker whenever it has died."""
+        deaths = 0
+        while True:
+            child = self._children[number]
+            how = await asyncio.shield(child.ended)
+            deaths = deaths + 1 if child.lived_seconds < LIVED_SECONDS else 0
+            delay = delay_after(deaths)
+            again = f"in {delay:g} s" if delay else "now"
+            self._tell(f"worker {number} (pid {child.pid}) {how}; another starts {again}")
+            await asyncio.sleep(delay)
+            await self._replace(number)
+
+    async def _replace(self, number: int) -> None:
+        """Start another one, as soon as the system lets us."""
+        while True:
+            try:
+                child = self._start(number)
+                break
+            except StartError as error:
+                self._tell(str(error))
+                await asyncio.sleep(LONGEST_DELAY)
+        self._gone = retire(self._gone, self._children[number].families)
+        self._children[number] = child
+        self._restarts.inc()
+
+    def _tell(self, text: str) -> None:
+        self._notices.write(f"kube-restream: {text}".encode())
+
+    # --- what the admin listener tells --------------------------------------------------------------------------------
+
+    async def exposition(self) -> bytes:
+        """Return the metrics of all processes as those of one; a worker that does not answer is as it was last."""
+        children = list(self._children)
+        answered = await asyncio.gather(*(child.count(SCRAPE_SECONDS) for child in children))
+        answering = {child for child, has_answered in zip(children, answered, strict=True) if has_answered}
+        processes: dict[str, list[Family]] = {"supervisor": []}
+        for child in self._children:
+            label = str(child.number)
+            self._up.labels(label).set(child in answering and child.is_ready)
+            self._connections.labels(label).set(child.load if child.is_ready else 0)
+            processes[label] = child.families if child.is_ready else retire([], child.families)
+        processes["supervisor"] = families_of(self._metrics.registry.collect())
+        return render(merge(processes, self._gone))
+
+    async def problem(self) -> str:
+        """Return what keeps the proxy from being ready, worker by worker; nothing if it is."""
+        if self._is_draining:
+            return "draining"
+        if not self._is_accepting:
+            return "starting"
+        children = list(self._children)
+        problems = await asyncio.gather(*(child.problem(PROBE_SECONDS) for child in children))
+        pairs = zip(children, problems, strict=True)
+        return "; ".join(f"worker {child.number}: {problem}" for child, problem in pairs if problem)
+
+    def fault(self) -> str:
+        """Return which workers have been silent for too long, nothing if none has."""
+        silent = [child.number for child in self._children if child.silent_seconds() > SILENT_SECONDS]
+        return "; ".join(f"worker {number}: silent for {SILENT_SECONDS:g} s" for number in silent)
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """Drain: let all workers finish what is under way, at the same time, then end those that have not."""
+        self._is_draining, self._is_accepting = True, False
+        self._acceptor.close()
+        for keeper in self._keepers:
+            keeper.cancel()
+        for child in self._children:
+            child.drain()
+        ends = [child.ended for child in self._children]
+        await asyncio.wait(ends, timeout=self._settings.limits.drain_seconds + GRACE_SECONDS)
+        self.kill()
+        await asyncio.gather(*ends, *self._keepers, return_exceptions=True)
+        await self._admin.close()
+
+    def kill(self) -> None:
+        """End all workers at once."""
+        for child in self._children:
+            child.kill()
+
+
+def share(settings: Settings, count: int) -> Settings:
+    """Return the settings of one of `count` workers: what is for all Lists together is divided."""
+    paging = settings.paging
+    reserve = max(1, paging.reserve_bytes // count)
+    return msgspec.structs.replace(settings, paging=msgspec.structs.replace(paging, reserve_bytes=reserve))
+
+
+async def serve(settings: Settings, count: int) -> int:
+    """Serve until SIGTERM or SIGINT and return the exit code; a second signal ends at once.
+
+    Raises SettingsError and StartError before it is ready.
+    """
+    supervisor = Supervisor(settings, count)
+    await supervisor.open()
+    signals: asyncio.Queue[int] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, signals.put_nowait, name)
+    announce(supervisor.url, supervisor.admin_url)
+    await signals.get()
+    closing, second = loop.create_task(supervisor.close()), loop.create_task(signals.get())
+    await asyncio.wait([closing, second], return_when=asyncio.FIRST_COMPLETED)
+    if second.done():
+        supervisor.kill()
+    await closing
+    return 128 + second.result() if second.done() else 0

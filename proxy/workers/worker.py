@@ -1,0 +1,116 @@
+"""One worker: the engine of a process of its own, fed with connections by a supervisor."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import Coroutine
+
+import msgspec
+
+from proxy import process
+from proxy.accesslog import apart
+from proxy.engine import Engine
+from proxy.settings import Settings, SettingsError
+from proxy.workers.channel import Channel
+from proxy.workers.merging import families_of
+from proxy.workers.messages import Adopt, Begin, Count, Counted, Drain, Load, Order, Probe, Probed, Ready, Refused
+
+LAST_WORD_SECONDS = 2.0
+REFUSED, FINE = 2, 0
+
+
+async def work(sock: socket.socket) -> int:
+    """Work until told to drain, or until the supervisor has gone; return the exit code."""
+    process.keep_freed_memory()
+    return await Worker(sock).run()
+
+
+class Worker:
+    """What the supervisor's orders mean here."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._channel: Channel[Order] = Channel(sock, msgspec.msgpack.Decoder(Order), self._obey, self._leave)
+        self._begun: asyncio.Future[Settings | None] = self._loop.create_future()
+        self._leaving = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._adopting = 0
+        self._adopted = 0
+        self._tells_load = False
+        self._engine: Engine
+
+    async def run(self) -> int:
+        """Serve from the first order to the last."""
+        settings = await self._begun
+        if settings is None:
+            return FINE
+        try:
+            self._engine = engine = Engine(settings, apart(sys.stderr.buffer))
+        except SettingsError as error:
+            self._channel.send(Refused(str(error)))
+            return REFUSED
+        engine.listener.tell_losses(self._tell_load_soon)
+        process.freeze_objects()
+        self._channel.send(Ready())
+        await self._leaving.wait()
+        await engine.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._count()
+        await self._channel.flush(LAST_WORD_SECONDS)
+        self._channel.close()
+        return FINE
+
+    def _obey(self, order: Order) -> None:
+        match order:
+            case Begin(settings):
+                self._begun.set_result(settings)
+            case Adopt():
+                self._start(self._adopt(self._channel.take_socket()))
+            case Count():
+                self._count()
+            case Probe():
+                self._start(self._probe())
+            case Drain():
+                self._leave()
+
+    def _leave(self) -> None:
+        """Drain, told so or because there is nobody left to tell: a supervisor that was killed."""
+        if not self._begun.done():
+            self._begun.set_result(None)
+        self._leaving.set()
+
+    def _start(self, coroutine: Coroutine[object, object, None]) -> None:
+        task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _adopt(self, sock: socket.socket | None) -> None:
+        self._adopted += 1
+        if sock is None:
+            self._tell_load_soon()
+            return
+        self._adopting += 1
+        try:
+            await self._engine.listener.adopt(sock)
+        except OSError:  # a handshake that failed, as they do
+            self._tell_load_soon()
+        finally:
+            self._adopting -= 1
+
+    async def _probe(self) -> None:
+        self._channel.send(Probed(await self._engine.problem()))
+
+    def _count(self) -> None:
+        self._channel.send(Counted(families_of(self._engine.metrics.registry.collect())))
+
+    def _tell_load_soon(self) -> None:
+        """Tell once for all that happens in this turn of the loop."""
+        if not self._tells_load:
+            self._tells_load = True
+            self._loop.call_soon(self._tell_load)
+
+    def _tell_load(self) -> None:
+        self._tells_load = False
+        self._channel.send(Load(self._adopted, self._adopting + self._engine.listener.open_connections))

@@ -1,0 +1,1 @@
+"""Several workers: the pure parts alone, and real processes from outside."""
