@@ -9,7 +9,7 @@ from proxy.backend.reply import Reply
 from proxy.backend.status import ApiError, PlainError
 from proxy.backend.store import Store
 from proxy.backend.streams import subresources
-from proxy.backend.streams.pods import Pods
+from proxy.backend.streams.subresources import Subresources
 from proxy.backend.verbs import BODY_LIMIT, Behaviour, Verbs
 
 # What a real apiserver tells anybody.
@@ -24,7 +24,7 @@ class Backend:
     def __init__(self, store: Store, behaviour: Behaviour) -> None:
         self.store = store
         self.behaviour = behaviour
-        self.pods = Pods(store)
+        self.subresources = Subresources(store, behaviour.log_interval)
         self.documents = discovery.documents("127.0.0.1:443", streaming=behaviour.streaming) | openapi.documents()
 
     def application(self) -> web.Application:
@@ -66,7 +66,7 @@ class Backend:
             raise PlainError(404, requestpath.NOT_FOUND)
         target = requestpath.parse(parts)
         if subresources.serves(target):
-            return await subresources.serve(self.pods, reply, target)
+            return await self.subresources.serve(reply, target)
         return await Verbs(self.store, self.behaviour, reply, target).serve()
 
 

@@ -203,9 +203,9 @@ async def tar(process: Process) -> int:
             return await process.fail(f"{error}: No space left on device", 2)
         return 0
     missing = [path for path in request.paths if not process.files.below(posixpath.join(request.directory, path))]
-    await write(process.stdout, archives.create(process.files, request))
     for path in missing:
         await process.fail(f"{path}: Cannot stat: No such file or directory")
+    await write(process.stdout, archives.create(process.files, request))
     return 2 if missing else 0
 
 

@@ -46,9 +46,9 @@ class SocketLink:
     async def close(self) -> None:
         """End the own direction, wait for the other one's end, close."""
         try:
-            if self.writer.can_write_eof():
-                self.writer.write_eof()
-            with suppress(TimeoutError, ConnectionError):
+            with suppress(OSError):
+                if self.writer.can_write_eof():
+                    self.writer.write_eof()
                 async with asyncio.timeout(LINGER_SECONDS):
                     while await self.read():
                         pass

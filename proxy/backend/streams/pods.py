@@ -1,4 +1,4 @@
-"""Pods as those see them who run in them: their containers, and what lasts from one command to the next."""
+"""Pods as those see them who run in them: containers, ports, and whether they run."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from msgspec import Struct
 from proxy.backend import gojson, resources, status
 from proxy.backend.status import PlainError
 from proxy.backend.store import Store
-from proxy.backend.streams.console import Console
-from proxy.backend.streams.files import Files
 
 
 class Port(Struct, frozen=True):
@@ -103,28 +101,9 @@ class Pod(Struct, frozen=True):
         return {key: port.containerPort for port in declared for key in (port.name, str(port.containerPort)) if key}
 
 
-class Inside:
-    """What lasts inside of a pod."""
-
-    def __init__(self) -> None:
-        self.files = Files()
-        self.console = Console()
-
-
-class Pods:
-    """The pods of a store."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.insides: dict[str, Inside] = {}
-
-    def find(self, namespace: str, name: str) -> Pod:
-        """Return a pod, or fail as a get does."""
-        found = self.store.collections[resources.PODS].get(f"{namespace}/{name}")
-        if found is None:
-            raise status.not_found(resources.PODS.plural, "", name)
-        return gojson.decode(found.item(), Pod)
-
-    def inside(self, pod: Pod) -> Inside:
-        """Return what lasts inside of a pod; another pod of the same name begins anew."""
-        return self.insides.setdefault(pod.metadata.uid, Inside())
+def find(store: Store, namespace: str, name: str) -> Pod:
+    """Return a pod, or fail as a get does."""
+    found = store.collections[resources.PODS].get(f"{namespace}/{name}")
+    if found is None:
+        raise status.not_found(resources.PODS.plural, "", name)
+    return gojson.decode(found.item(), Pod)
