@@ -36,7 +36,12 @@ async def serve(request: web.Request, pod: Pod) -> web.StreamResponse:
 def valid(headers: Mapping[str, str]) -> bool:
     """Return whether a stream belongs to a connection."""
     port = headers.get("port", "")
-    return headers.get("streamtype") in {"error", "data"} and port.isdecimal() and 0 < int(port[:6]) < 1 << 16
+    return (
+        headers.get("streamtype") in {"error", "data"}
+        and port.isdecimal()
+        and len(port) < 6
+        and 0 < int(port) < 1 << 16
+    )
 
 
 async def forward(session: Session, pod: Pod) -> None:
@@ -67,19 +72,24 @@ def connection_of(stream: Stream) -> str:
 
 
 async def carry(pod: Pod, data: Stream, error: Stream) -> None:
-    """Serve one connection."""
-    port = int(data.headers["port"])
-    service = services.find(pod, port)
+    """Serve one connection; the end of its error stream says that it is over, whatever has become of it."""
     with suppress(ConnectionError):
-        if service is None:
-            namespace = f'failed to connect to localhost:{port} inside namespace "{pod.metadata.uid}"'
-            cause = f"IPv4: dial tcp4 127.0.0.1:{port}: connect: connection refused"
-            text = f"error forwarding port {port} to pod {pod.metadata.uid}, uid : {namespace}, {cause}"
-            await error.write(text.encode())
-            await data.reset()
-        else:
-            await service(data.inbound, data.write)
-            # What the client still sends must not hold other connections up.
-            await data.inbound.drop()
-            await data.finish()
+        await connect(pod, data, error)
+    # What the client still sends must not hold other connections up.
+    await data.inbound.drop()
+    with suppress(ConnectionError):
+        await data.finish()
         await error.finish()
+
+
+async def connect(pod: Pod, data: Stream, error: Stream) -> None:
+    """Connect to what listens, or tell that nothing does."""
+    port = int(data.headers["port"])
+    if service := services.find(pod, port):
+        await service(data.inbound, data.write)
+        return
+    namespace = f'failed to connect to localhost:{port} inside namespace "{pod.metadata.uid}"'
+    cause = f"IPv4: dial tcp4 127.0.0.1:{port}: connect: connection refused"
+    text = f"error forwarding port {port} to pod {pod.metadata.uid}, uid : {namespace}, {cause}"
+    await error.write(text.encode())
+    await data.reset()

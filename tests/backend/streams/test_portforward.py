@@ -145,6 +145,15 @@ async def test_a_reset_ends_a_connection(peer: SpdyPeer) -> None:
     assert await peer.rest(error) == b""
 
 
+async def test_a_reset_ends_a_connection_that_is_written_to(peer: SpdyPeer) -> None:
+    """Also while the service has more to say than anybody reads."""
+    error, data = await connect(peer, 7, 1)
+    for _ in range(64):
+        peer.send(Data(data, bytes(32768)))
+    peer.send(Reset(data))
+    assert await peer.rest(error) == b""
+
+
 async def test_pings_are_answered_and_flow_control_is_ignored(peer: SpdyPeer) -> None:
     """A client's ping comes back, the answer to one that was never sent doesn't."""
     peer.send(Ping(2))
