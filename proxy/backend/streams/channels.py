@@ -29,6 +29,9 @@ SPDY_PROTOCOLS = (V4,)
 STREAM_TYPES = ("error", "stdin", "stdout", "stderr", "resize")
 # For a client to open its streams.
 STREAMS_SECONDS = 30.0
+# kubectl before 1.34 drops what comes over a WebSocket before it has made its streams (kubernetes#131203). It says
+# nothing of when it has, unless it has input; a real container needs as long to start anything.
+START_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,12 @@ async def over_websocket(request: web.Request, options: Options, work: Work) -> 
     wire = WebSocketChannels(await handshakes.open_websocket(request, protocol), protocol, options)
     # Says that the connection stands.
     await wire.send(STDOUT if options.stdout else STDERR if options.stderr else ERROR, b"")
-    outcome = await until_gone(wire.pump(), work(await wire.channels()))
+
+    async def run() -> Outcome:
+        await wire.ready()
+        return await work(await wire.channels())
+
+    outcome = await until_gone(wire.pump(), run())
     if outcome is not None:
         with suppress(ConnectionError):
             await wire.end(outcome)
@@ -94,6 +102,13 @@ class WebSocketChannels:
         self.options = options
         self.stdin = Pipe()
         self.terminal = Terminal()
+        self.heard = asyncio.Event()
+
+    async def ready(self) -> None:
+        """Wait until the client takes messages: it has sent one, or some time has passed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(START_SECONDS):
+                await self.heard.wait()
 
     async def channels(self) -> Channels:
         """Return what a command is connected to."""
@@ -133,6 +148,7 @@ class WebSocketChannels:
         """Take messages until the client leaves."""
         try:
             while (message := await self.websocket.receive()).type in {WSMsgType.BINARY, WSMsgType.TEXT}:
+                self.heard.set()
                 content = message.data.encode() if message.type is WSMsgType.TEXT else message.data
                 if content and not await self.receive(content[0], content[1:]):
                     break
