@@ -78,11 +78,11 @@ async def over_websocket(request: web.Request, options: Options, work: Work) -> 
     if protocol is None:
         raise PlainError(403, "")
     wire = WebSocketChannels(await handshakes.open_websocket(request, protocol), protocol, options)
-    # Says that the connection stands.
-    await wire.send(STDOUT if options.stdout else STDERR if options.stderr else ERROR, b"")
 
     async def run() -> Outcome:
         await wire.ready()
+        # Says that the connection stands.
+        await wire.send(STDOUT if options.stdout else STDERR if options.stderr else ERROR, b"")
         return await work(await wire.channels())
 
     outcome = await until_gone(wire.pump(), run())
