@@ -16,9 +16,10 @@ from proxy.bench.errors import LoadError
 READ_BYTES = 1 << 20
 PACED_READ_BYTES = 64 * 1024
 MODE_HEADER = b"x-restream-mode"
-HEAD = (
-    b"Host: localhost\r\nUser-Agent: kube-restream-bench\r\n"
-    b"Accept: application/json\r\nAccept-Encoding: identity\r\n\r\n"
+JSON = "application/json"
+REQUEST = (
+    "GET {target} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: kube-restream-bench\r\n"
+    "Accept: {accept}\r\nAccept-Encoding: identity\r\n\r\n"
 )
 
 Sink = Callable[[bytes], object]
@@ -62,14 +63,14 @@ class Connection(asyncio.BufferedProtocol):
             raise LoadError(f"cannot connect to {url}: {error.strerror or error}") from None
         return connection
 
-    async def get(self, target: str, sink: Sink | None = None) -> Transfer:
+    async def get(self, target: str, sink: Sink | None = None, *, accept: str = JSON) -> Transfer:
         """Fetch `target`, hand its body to `sink` as it comes. Raises LoadError where it does not come whole."""
         if self._transport is None or self._transport.is_closing():
             raise LoadError("the connection is closed")
         self.transfer, self._sink = Transfer(), sink
         self._done = asyncio.get_running_loop().create_future()
         self._started = perf_counter()
-        self._transport.write(b"GET %b HTTP/1.1\r\n%b" % (target.encode(), HEAD))
+        self._transport.write(REQUEST.format(target=target, accept=accept).encode())
         await self._done
         return self.transfer
 
@@ -141,11 +142,11 @@ class Connection(asyncio.BufferedProtocol):
         self._end(None)
 
 
-async def fetch(url: str, target: str, sink: Sink | None = None) -> Transfer:
+async def fetch(url: str, target: str, sink: Sink | None = None, *, accept: str = JSON) -> Transfer:
     """Fetch `target` over a connection of its own; anything but a 200 is an error. Raises LoadError."""
     connection = await Connection.open(url)
     try:
-        transfer = await connection.get(target, sink)
+        transfer = await connection.get(target, sink, accept=accept)
     finally:
         connection.close()
     if transfer.status != 200:

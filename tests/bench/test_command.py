@@ -18,28 +18,32 @@ def bench(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_measures_arms_side_by_side(tmp_path: Path) -> None:
     """Markdown on standard output, every sample in JSON."""
-    done = bench(tmp_path, "--scale", "0.02", "--rounds", "1", "--arms", "direct,streamed")
+    workloads = ("--workloads", "secrets,configmaps-table,gets-64,watches")
+    done = bench(tmp_path, *workloads, "--scale", "0.002", "--rounds", "1", "--arms", "direct,streamed")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("|  | CPU s/GB | x kubectl proxy | MB/s |")
+    assert lines[0].startswith("| one List of 1 Secrets of 1 MiB, 1.0 MB each | CPU s/GB | x kubectl proxy | MB/s |")
     assert [line.split("|")[1].strip() for line in lines[2:4]] == ["direct", "streamed"]
     document = json.loads((tmp_path / "bench-out/bench.json").read_text())
-    assert document["sizes"]["pods"] == 2000
+    assert document["parameters"]["scale"] == 0.002
     assert {"cpu", "cores", "kernel", "python"} <= set(document["machine"])
     samples = {(sample["arm"], sample["workload"]): sample["values"] for sample in document["samples"]}
-    assert len(samples) == 6
-    assert 0.1 < samples["streamed", "list"]["cpu_seconds_per_gigabyte"] < 100
-    assert 1e-6 < samples["streamed", "get-64"]["cpu_seconds_per_request"] < 0.1
-    assert "cpu_seconds_per_gigabyte" not in samples["direct", "list"]
+    assert len(samples) == 8
+    assert samples["streamed", "configmaps-table"]["items"] == 200
+    assert 0.1 < samples["streamed", "secrets"]["proxy_cpu_seconds_per_gigabyte"] < 1000
+    assert 1e-6 < samples["streamed", "gets-64"]["proxy_cpu_seconds_per_request"] < 0.1
+    assert samples["streamed", "watches"]["events"] > 0
+    assert "proxy_cpu_seconds_per_gigabyte" not in samples["direct", "secrets"]
+    assert (tmp_path / "bench-out/memory.png").exists()
 
 
 def test_measures_the_memory_of_large_lists(tmp_path: Path) -> None:
     """One row for each case, with what the proxy needed above idle."""
     done = bench(tmp_path, "--gigabyte", "--scale", "0.0005")
     assert done.returncode == 0, done.stderr
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines()[2:6]]
-    assert [row[0].partition(",")[0] for row in rows] == ["streamed", "streamed", "streamed", "buffered"]
-    assert [row[3] for row in rows] == ["200", "2,000", "200", "50"]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines()[2:7]]
+    assert [row[0].partition(",")[0] for row in rows] == ["streamed", "raw", "streamed", "streamed", "buffered"]
+    assert [row[3] for row in rows] == ["200", "–", "2,000", "200", "50"]  # noqa: RUF001
     assert all(row[-1].endswith("iB") for row in rows)
     assert (tmp_path / "bench-out/gigabyte.json").exists()
 
@@ -65,7 +69,8 @@ def test_measures_what_paging_spares(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("--arms", "nginx"),
+        ("--arms", "squid"),
+        ("--workloads", "pods,squid"),
         ("--rounds", "0"),
         ("--scale", "-1"),
         ("--scale", "nan"),
