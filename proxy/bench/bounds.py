@@ -1,24 +1,26 @@
 """Every bound that a figure is held against, in one place: goals of the benchmark, and what `bench --check` watches.
 
-A figure is that of an arm, or, with a yardstick, its ratio to another arm's in the same run: ratios change little from
-machine to machine.
+A figure is that of an arm, or, with a yardstick, its ratio to another arm's (or to its own in another workload) in the
+same run: ratios change little from machine to machine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from proxy.bench.screen import MIB, NOTHING, Table, mebibytes
 
 KUBECTL, RAW, STREAMED, PAGED, BUFFERED = "kubectl proxy", "raw", "streamed", "paged", "buffered"
 LIST_CPU, GET_CPU = "proxy_cpu_seconds_per_gigabyte", "proxy_cpu_seconds_per_request"
-FIRST_BYTE, TOTAL, ABOVE_IDLE = "first_byte_seconds", "seconds", "proxy_above_idle_bytes"
+FIRST_BYTE, TOTAL = "first_byte_seconds", "seconds"
+PEAK, ABOVE_IDLE = "proxy_peak_rss_bytes", "proxy_above_idle_bytes"
 NAMES = {
     LIST_CPU: "CPU per GB",
     GET_CPU: "CPU per GET",
     FIRST_BYTE: "first byte",
     TOTAL: "total",
+    PEAK: "peak RSS",
     ABOVE_IDLE: "memory above idle",
 }
 
@@ -36,27 +38,33 @@ class Bound:
     most: float
     yardstick: str = ""
     why: str = ""
+    other_workload: str = ""
 
     def figure(self, figure: Figure) -> float | None:
         """Return what is held against the bound, None where it cannot be had."""
         own = figure(self.workload, self.arm, self.value)
-        if not self.yardstick or own is None:
+        if not self.is_ratio or own is None:
             return own
-        other = figure(self.workload, self.yardstick, self.value)
+        other = figure(self.other_workload or self.workload, self.yardstick or self.arm, self.value)
         return own / other if other else None
+
+    @property
+    def is_ratio(self) -> bool:
+        """Whether it is relative to another figure."""
+        return bool(self.yardstick or self.other_workload)
 
     def is_missed(self, figure: Figure) -> bool:
         """Whether the figure is known and too large."""
         found = self.figure(figure)
         return found is not None and found > self.most
 
-    def row(self, figure: Figure) -> list[str]:
+    def row(self, figure: Figure) -> Sequence[str]:
         """Return what it is about, the figure, the bound, the verdict, and the reason."""
-        show = "{:.2f}".format if self.yardstick else mebibytes
+        show = "{:.2f}".format if self.is_ratio else mebibytes
         found = self.figure(figure)
         verdict = NOTHING if found is None else "MISS" if found > self.most else "PASS"
         what = f"{self.workload}: {self.arm}, {NAMES[self.value]}"
-        ratio = f", x {self.yardstick}" if self.yardstick else ""
+        ratio = f", x {self.yardstick or self.other_workload}" if self.is_ratio else ""
         return [what + ratio, NOTHING if found is None else show(found), show(self.most), verdict, self.why]
 
 
@@ -77,7 +85,40 @@ GOALS = (
 )
 
 
-def table(bounds: Sequence[Bound], figure: Figure, workloads: Sequence[str]) -> Table:
-    """Return the bounds of some workloads with their verdicts."""
-    chosen = [bound.row(figure) for bound in bounds if bound.workload in workloads]
-    return Table(["bound", "figure", "at most", "verdict", "why"], [*chosen])
+FLAT = tuple(
+    Bound(large, arm, value, most, "", why, small)
+    for arm in (STREAMED, PAGED)
+    for large, small in (("10 GB", "1 GB"), ("1,000,000 items", "100,000 items"))
+    for value, most, why in ((PEAK, 1.1, "memory is flat"), (LIST_CPU, 1.15, "CPU is linear"))
+)
+# The check's own workloads, see check.py.
+EVERYTHING = "all of it"
+CHECKED = (
+    Bound("pods", STREAMED, LIST_CPU, 2.1, RAW, ""),
+    Bound("pods", PAGED, LIST_CPU, 2.6, RAW, ""),
+    Bound("pods", BUFFERED, LIST_CPU, 3.2, RAW, ""),
+    Bound("secrets", STREAMED, LIST_CPU, 2.1, RAW, ""),
+    Bound("secrets", PAGED, LIST_CPU, 2.6, RAW, ""),
+    Bound("secrets", BUFFERED, LIST_CPU, 3.2, RAW, ""),
+    Bound("pods", RAW, LIST_CPU, 1.0, KUBECTL, ""),
+    Bound("pods", STREAMED, LIST_CPU, 1.3, KUBECTL, ""),
+    Bound("secrets", STREAMED, LIST_CPU, 1.1, KUBECTL, ""),
+    Bound("gets", STREAMED, GET_CPU, 1.2, RAW, ""),
+    Bound("gets", STREAMED, GET_CPU, 1.4, KUBECTL, ""),
+    Bound("pods", STREAMED, FIRST_BYTE, 10, RAW, ""),
+    Bound("pods", PAGED, FIRST_BYTE, 10, RAW, ""),
+    Bound(EVERYTHING, RAW, ABOVE_IDLE, 64 * MIB, "", ""),
+    Bound(EVERYTHING, STREAMED, ABOVE_IDLE, 64 * MIB, "", ""),
+    Bound(EVERYTHING, PAGED, ABOVE_IDLE, 64 * MIB, "", ""),
+    Bound(EVERYTHING, BUFFERED, ABOVE_IDLE, 64 * MIB, "", ""),
+)
+
+
+def table(bounds: Iterable[Bound], figure: Figure) -> Table:
+    """Return bounds with their verdicts."""
+    return Table(["bound", "figure", "at most", "verdict", "why"], [bound.row(figure) for bound in bounds])
+
+
+def goals(figure: Figure, workloads: Sequence[str]) -> Table:
+    """Return the goals that concern some workloads, with their verdicts."""
+    return table((bound for bound in GOALS if bound.workload in workloads), figure)

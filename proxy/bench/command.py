@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from proxy.bench import arms, gigabyte, paging, report, session, speed, workloads
+from proxy.bench import arms, check, gigabyte, growth, paging, report, session, speed, workloads
 from proxy.bench.children import Children
 from proxy.bench.parameters import ENCODERS, STREAMING, Parameters
 from proxy.bench.report import Result
@@ -32,6 +32,8 @@ class Statement:
 STATEMENTS = (
     Statement("bench", speed.run, 3),
     Statement("gigabyte", gigabyte.run, 1, "measure memory instead: 1 GB Lists, one, ten at once, a slow client"),
+    Statement("check", check.run, 5, "hold ratios against stored bounds instead; exit code 1 where one is missed"),
+    Statement("growth", growth.run, 1, "measure memory and CPU against the size and number of Lists and items"),
     Statement("paging", paging.run, 5, "measure what paging spares a backend that assembles whole Lists"),
 )
 

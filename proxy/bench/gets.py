@@ -52,8 +52,12 @@ class Gets:
     async def measure(self, stack: Stack, reference: Reference, number: int) -> Run:
         """Ask, and count. Raises LoadError."""
         del reference
-        target = await _first_pod(stack.backend.url)
         await asyncio.sleep(IDLE_SECONDS)
+        return Run(stack.arm, self.name, number, await self.cost(stack, AFTERWARDS_SECONDS))
+
+    async def cost(self, stack: Stack, afterwards: float) -> dict[str, float]:
+        """Ask, and return what it took until some seconds after the last answer. Raises LoadError."""
+        target = await _first_pod(stack.backend.url)
         bill = Bill(stack.pids)
         lines = [await Connection.open(stack.url) for _ in range(self.connections)]
         try:
@@ -63,15 +67,15 @@ class Gets:
         finally:
             for line in lines:
                 line.close()
-        await asyncio.sleep(AFTERWARDS_SECONDS)
+        await asyncio.sleep(afterwards)
         costs, latencies = bill.items(), sorted(second for line in times for second in line)
-        values = {
+        return {
             "requests": len(latencies),
             "requests_per_second": len(latencies) / seconds,
             **percentiles("latency_seconds", latencies),
             **per(costs, "request", len(latencies)),
+            **costs,
         }
-        return Run(stack.arm, self.name, number, {**values, **costs})
 
 
 def percentiles(name: str, ordered: Sequence[float]) -> dict[str, float]:

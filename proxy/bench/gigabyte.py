@@ -28,9 +28,11 @@ async def run(parameters: Parameters, screen: Screen, children: Children, out: P
     """Run every case once. Raises BenchError."""
     runs: list[Run] = []
     for lists, names in CASES:
-        chosen, workload = arms.available(names, screen), lists.scaled(parameters.scale)
-        runs += await rounds.measure(children, screen, [workload], chosen, 1, parameters.encoder)
-    goals = bounds.table(bounds.GOALS, Figures(runs).median, [lists.name for lists, _ in CASES])
+        chosen = [arm for arm in arms.arms() if arm.name in names and arm.name in parameters.arms]
+        if chosen:
+            workload = lists.scaled(parameters.scale)
+            runs += await rounds.measure(children, screen, [workload], chosen, 1, parameters.encoder)
+    goals = bounds.goals(Figures(runs).median, [lists.name for lists, _ in CASES])
     about = f"Pods of {POD_SIZE:,} bytes; fresh processes for each row; peak RSS is the kernel's (VmHWM)."
     panels = [speed.panel(lists.scaled(parameters.scale), runs) for lists, _ in CASES if lists.rate is None]
     pictures.draw_memory(out / "gigabyte.png", screen, "Memory of the proxy", panels)

@@ -120,22 +120,28 @@ class Lists:
         await fetch(stack.backend.url, f"{self.target}?limit=1")
         async with Residents(stack.pids) as residents:
             await asyncio.sleep(IDLE_SECONDS)
-            bill, started = Bill(stack.pids), time.monotonic()
-            bodies = await asyncio.gather(*(self._read(stack.url) for _ in range(self.clients)))
-            duration = time.monotonic() - started
-            await asyncio.sleep(AFTERWARDS_SECONDS)
-            costs = bill.items()
+            zero = time.monotonic()
+            values, bodies = await self.cost(stack, AFTERWARDS_SECONDS)
         for series in residents.series.values():
-            series.shift(started - series.zero)
+            series.shift(zero - series.zero)
         if self.rate is None:
-            await self._check(stack, reference, bodies)
-        values = {**_summary(bodies, duration, costs), **await _items(stack), **costs}
+            await self._check(stack, values, reference, bodies)
         return Run(stack.arm, self.name, number, values, residents.series)
 
-    async def _check(self, stack: Stack, reference: Reference, bodies: list[Body]) -> None:
+    async def cost(self, stack: Stack, afterwards: float) -> tuple[dict[str, float], list[Body]]:
+        """List, and return what it took until some seconds after the last byte. Raises LoadError."""
+        before, bill, started = await passed_items(stack), Bill(stack.pids), time.monotonic()
+        bodies = await asyncio.gather(*(self._read(stack.url) for _ in range(self.clients)))
+        duration = time.monotonic() - started
+        await asyncio.sleep(afterwards)
+        costs, after = bill.items(), await passed_items(stack)
+        items = {} if after is None or before is None else {"items": after - before}
+        return {**_summary(bodies, duration, costs), **items, **costs}, bodies
+
+    async def _check(self, stack: Stack, values: dict[str, float], reference: Reference, bodies: list[Body]) -> None:
         """Raise BenchError where a List is not what it should be, or the proxy says that it passed other items."""
         expected = self.clients * self.items
-        if (counted := (await _items(stack)).get("items", expected)) != expected:
+        if (counted := values.get("items", expected)) != expected:
             raise BenchError(f"{stack.arm} counted {counted:,.0f} items, expected {expected:,}")
         if self.sums == "after":
             reference.check(stack.arm, await self._sum_up(stack.url))
@@ -187,8 +193,8 @@ def _summary(bodies: list[Body], duration: float, costs: dict[str, float]) -> di
     }
 
 
-async def _items(stack: Stack) -> dict[str, float]:
-    """Return how many items our own proxy has passed so far, in a mode that knows what an item is."""
+async def passed_items(stack: Stack) -> float | None:
+    """Return how many items our own proxy has passed so far; None of what does not know what an item is."""
     if stack.proxy is None or stack.arm not in COUNTING:
-        return {}
-    return {"items": total(await fetch_text(stack.proxy.admin, "/metrics"), "restream_items_total")}
+        return None
+    return total(await fetch_text(stack.proxy.admin, "/metrics"), "restream_items_total")

@@ -30,7 +30,7 @@ async def run(parameters: Parameters, screen: Screen, children: Children, out: P
     scale, count = parameters.scale, parameters.rounds
     crowds, alone = [workload.scaled(scale) for workload in CROWDS], ALONE.scaled(scale)
     # The streamed arm only shows that the backend's memory is not the proxy's to save: one client need not.
-    ways = arms.available((DIRECT, STREAMED, PAGED), screen)
+    ways = arms.available((DIRECT, PAGED, *(name for name in parameters.arms if name == STREAMED)), screen)
     pair = [arm for arm in ways if arm.name != STREAMED]
     runs = [
         *await rounds.measure(children, screen, crowds, ways, 1, WHOLE),

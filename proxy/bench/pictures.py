@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +33,16 @@ class Panel:
     curves: Sequence[Curve]
 
 
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What one dimension does to memory (bytes above idle) and CPU (seconds for a GB): (x, y) of each arm."""
+
+    title: str
+    axis: str
+    memory: Mapping[str, Sequence[tuple[float, float]]]
+    cpu: Mapping[str, Sequence[tuple[float, float]]]
+
+
 def draw_memory(path: Path, screen: Screen, title: str, panels: Sequence[Panel]) -> None:
     """Draw memory over time; nothing, where there is nothing to draw. Raises BenchError."""
     shown = [panel for panel in panels if panel.curves]
@@ -40,6 +50,14 @@ def draw_memory(path: Path, screen: Screen, title: str, panels: Sequence[Panel])
         from proxy.bench import panelplot  # noqa: PLC0415 (matplotlib is optional)
 
         save(path, screen, "Memory over time", panelplot.figure(title, shown))
+
+
+def draw_growth(path: Path, screen: Screen, dimensions: Sequence[Growth]) -> None:
+    """Draw memory and CPU against what grows. Raises BenchError."""
+    if is_possible(screen):
+        from proxy.bench import growthplot  # noqa: PLC0415 (matplotlib is optional)
+
+        save(path, screen, "Memory and CPU against what grows", growthplot.figure(dimensions))
 
 
 def is_possible(screen: Screen) -> bool:

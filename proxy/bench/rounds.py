@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from proxy.bench.arms import Arm
 from proxy.bench.children import Children
@@ -19,6 +20,7 @@ from proxy.core.planning import MODES
 SAME_AS_STREAMED = tuple(mode for mode in MODES if mode != "streamed")
 # The rest is for clients, page cache and everybody else.
 MEMORY_SHARE = 0.7
+Item = TypeVar("Item")
 
 
 async def measure(
@@ -48,8 +50,8 @@ async def one(children: Children, workload: Workload, arm: Arm, reference: Refer
             raise type(error)(f"{workload.name}: {error}") from None
 
 
-def rotated(arms: Sequence[Arm], number: int) -> list[Arm]:
-    """Return the arms with another one first in each round, so that no one always follows the same."""
+def rotated(arms: Sequence[Item], number: int) -> list[Item]:
+    """Return arms with another one first in each round, so that no one always follows the same."""
     shift = number % max(1, len(arms))
     return [*arms[shift:], *arms[:shift]]
 

@@ -3,8 +3,10 @@
 import asyncio
 import sys
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from functools import partial
+from itertools import count
 
 import pytest
 from hypothesis import given
@@ -18,16 +20,16 @@ from proxy.bench.servers import Server
 from proxy.bench.stack import Stack
 
 BODY = b'{"items":[{},{}]}\n'
-METRICS = b'restream_items_total{mode="paged"} 20\n'
 SLEEP = "import time; time.sleep(60)"
 CROWD = Lists("pods", PODS, 2, 9, clients=10, sums="during")
 
 
-async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer everything as a proxy would that pages; it says that it has passed 20 items."""
+async def answer(items: Iterator[int], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer everything as a proxy would that pages, and the metrics of one that passes 20 items a measurement."""
     try:
         while True:
-            body = METRICS if b"/metrics" in await reader.readuntil(b"\r\n\r\n") else BODY
+            head = await reader.readuntil(b"\r\n\r\n")
+            body = b"restream_items_total %d\n" % next(items) if b"/metrics" in head else BODY
             writer.write(b"HTTP/1.1 200 OK\r\nX-Restream-Mode: paged; reason=settings\r\n")
             writer.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
     except (asyncio.IncompleteReadError, ConnectionError):
@@ -37,7 +39,7 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 @pytest.fixture
 async def stack() -> AsyncIterator[Stack]:
     """Pretend to be backend and proxy: processes with memory, and an address that answers."""
-    listener = await asyncio.start_server(answer, "127.0.0.1", 0)
+    listener = await asyncio.start_server(partial(answer, count(0, 20)), "127.0.0.1", 0)
     url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     async with listener:
         with Children() as children:
