@@ -92,14 +92,18 @@ def arms() -> list[Arm]:
 
 
 def available(names: Sequence[str], screen: Screen) -> list[Arm]:
-    """Return the arms of these names that can be had; say what is missing. Raises BenchError for none."""
-    chosen = [arm for arm in arms() if arm.name in names]
+    """Return the arms of these names that can be had; say what is missing. Raises BenchError."""
+    return announced([arm for arm in arms() if arm.name in names], screen)
+
+
+def announced(chosen: Sequence[Arm], screen: Screen) -> list[Arm]:
+    """Return those that are not missing, and say what the others lack. Raises BenchError for none."""
     for arm in chosen:
         if arm.missing:
             screen.say(f"{arm.name} is left out; {arm.missing}")
     if found := [arm for arm in chosen if not arm.missing]:
         return found
-    raise BenchError("none of the chosen arms is installed")
+    raise BenchError("none of the chosen arms can be had")
 
 
 async def _no_proxy(children: Children, upstream: str) -> None:
@@ -111,12 +115,13 @@ def _kubectl_arm() -> Arm:
     if path is None:
         return Arm(name, _no_proxy, "", "install kubectl: https://kubernetes.io/docs/tasks/tools/")
     version = re.search(r"v\d+\.\d+\.\d+", _first_line(path, "version", "--client"))
-    return Arm(name, partial(_start_kubectl, path), version[0] if version else "")
+    return Arm(name, partial(start_kubectl, path), version[0] if version else "")
 
 
-async def _start_kubectl(path: Path, children: Children, upstream: str) -> Server:
-    kubeconfig = kubectl.write_kubeconfig(children.directory, upstream)
-    child = kubectl.start(children, path, "proxy", "--port=0", kubeconfig=kubeconfig)
+async def start_kubectl(path: Path, children: Children, upstream: str, kubeconfig: Path | None = None) -> Server:
+    """Start kubectl proxy with a kubeconfig, or with one that has the upstream in it and no credential."""
+    kubeconfig = kubeconfig or kubectl.write_kubeconfig(children.directory, upstream)
+    child = kubectl.start(children, path, "proxy", "--port=0", f"--server={upstream}", kubeconfig=kubeconfig)
     return Server(child, f"http://{(await child.line(KUBECTL_READY))[1]}")
 
 

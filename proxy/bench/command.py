@@ -10,10 +10,13 @@ import argparse
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from proxy.bench import arms, check, gigabyte, growth, paging, report, session, speed, workloads
+from proxy.bench import arms, check, cluster, gigabyte, growth, paging, repeat, report, session, speed, workloads
 from proxy.bench.children import Children
+from proxy.bench.errors import BenchError
 from proxy.bench.parameters import ENCODERS, STREAMING, Parameters
 from proxy.bench.report import Result
 from proxy.bench.screen import Screen
@@ -36,6 +39,9 @@ STATEMENTS = (
     Statement("growth", growth.run, 1, "measure memory and CPU against the size and number of Lists and items"),
     Statement("paging", paging.run, 5, "measure what paging spares a backend that assembles whole Lists"),
 )
+
+
+UPSTREAM = "upstream"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,10 +76,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             f"--{statement.name}",
             dest="statement",
             action="store_const",
-            const=statement,
-            default=STATEMENTS[0],
+            const=statement.name,
+            default=STATEMENTS[0].name,
             help=statement.help,
         )
+    other("--repeat", type=Path, metavar="FILE", help="do again what the JSON of a run says; ratios then and now")
+    other("--upstream", type=_url, default="", metavar="URL", help="list a real cluster instead, with GETs alone")
+    add("--kubeconfig", type=Path, metavar="FILE", help="with --upstream: whom to be there")
+    add("--token-file", type=Path, metavar="FILE", help="with --upstream: a bearer token instead")
+    add("--ca", type=Path, metavar="FILE", help="with --upstream and --token-file: the CA certificates")
+    add(
+        "--targets",
+        type=_paths,
+        default=("/api/v1/pods",),
+        metavar="LIST",
+        help="with --upstream: paths to list (default /api/v1/pods)",
+    )
     add("--out", type=Path, default=Path("bench-out"), metavar="DIR", help="where bench.json goes (default bench-out)")
 
 
@@ -98,6 +116,20 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
+        raise argparse.ArgumentTypeError("expected http://host:port or https://host:port, without a credential")
+    return text.rstrip("/")
+
+
+def _paths(text: str) -> tuple[str, ...]:
+    paths = tuple(path.strip() for path in text.split(","))
+    if not all(path.startswith("/") for path in paths):
+        raise argparse.ArgumentTypeError(f"expected paths such as /api/v1/pods, got {text!r}")
+    return paths
+
+
 def _some_of(known: Sequence[str], what: str) -> Callable[[str], tuple[str, ...]]:
     """Return a parser of comma-separated names, in which kubectl-proxy may have its hyphen."""
 
@@ -112,16 +144,31 @@ def _some_of(known: Sequence[str], what: str) -> Callable[[str], tuple[str, ...]
 
 
 async def _bench(args: argparse.Namespace, screen: Screen) -> int:
-    statement: Statement = args.statement
-    parameters = Parameters(
-        statement.name, args.workloads, args.arms, args.scale, args.rounds or statement.rounds, args.encoder
-    )
+    old = repeat.read(args.repeat) if args.repeat else None
+    parameters = old.parameters if old else _parameters(args)
+    statement = _statement(parameters.statement, args)
     facts = report.machine()
     with Children() as children:
         result = await statement.run(parameters, screen, children, args.out)
-    tables = [table.markdown() for table in result.tables if table.rows]
-    print("\n\n".join([*tables, report.describe(facts, result)]))
+    tables = [*result.tables, *([repeat.table(old, result.runs)] if old else [])]
+    shown = [table.markdown() for table in tables if table.rows]
+    print("\n\n".join([*shown, report.describe(facts, result)]))
     path = args.out / f"{statement.name}.json"
     report.write_json(path, facts, result)
     screen.say(f"\nEvery sample: {path}")
     return 0 if result.is_good else 1
+
+
+def _parameters(args: argparse.Namespace) -> Parameters:
+    name = UPSTREAM if args.upstream else args.statement
+    rounds = args.rounds or _statement(name, args).rounds
+    return Parameters(name, args.workloads, args.arms, args.scale, rounds, args.encoder, args.upstream, args.targets)
+
+
+def _statement(name: str, args: argparse.Namespace) -> Statement:
+    """Return what is to be said. Raises BenchError for an old run of something else."""
+    access = cluster.Access(args.kubeconfig, args.token_file, args.ca)
+    for statement in (*STATEMENTS, Statement(UPSTREAM, partial(cluster.run, access), 3)):
+        if statement.name == name:
+            return statement
+    raise BenchError(f"there is no {name!r} to repeat")

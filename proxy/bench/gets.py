@@ -13,7 +13,7 @@ import msgspec
 
 from proxy.bench.errors import LoadError
 from proxy.bench.lists import PODS, Reference
-from proxy.bench.load import Connection, fetch_text
+from proxy.bench.load import Connection, Door, fetch_text
 from proxy.bench.meters import Bill, Run, per
 from proxy.bench.screen import object_size
 from proxy.bench.stack import AFTERWARDS_SECONDS, IDLE_SECONDS, Stack
@@ -57,9 +57,9 @@ class Gets:
 
     async def cost(self, stack: Stack, afterwards: float) -> dict[str, float]:
         """Ask, and return what it took until some seconds after the last answer. Raises LoadError."""
-        target = await _first_pod(stack.backend.url)
+        target = await _first_pod(stack.origin)
         bill = Bill(stack.pids)
-        lines = [await Connection.open(stack.url) for _ in range(self.connections)]
+        lines = [await Connection.open(stack.door) for _ in range(self.connections)]
         try:
             started = perf_counter()
             times = await asyncio.gather(*(repeat(line, target, started + self.duration) for line in lines))
@@ -97,8 +97,8 @@ async def repeat(connection: Connection, target: str, until: float) -> list[floa
             return latencies
 
 
-async def _first_pod(url: str) -> str:
-    text = await fetch_text(url, f"/api/v1/{PODS.plural}?limit=1")
+async def _first_pod(where: str | Door) -> str:
+    text = await fetch_text(where, f"/api/v1/{PODS.plural}?limit=1")
     metadata = msgspec.json.decode(text, type=PodList).items[0].metadata
     return f"/api/v1/namespaces/{metadata.namespace}/pods/{metadata.name}"
 

@@ -20,3 +20,5 @@ class Parameters:
     scale: float = 1.0
     rounds: int = 3
     encoder: str = STREAMING
+    upstream: str = ""
+    targets: tuple[str, ...] = ()

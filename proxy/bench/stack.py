@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from proxy.bench.arms import Arm
 from proxy.bench.children import Children
 from proxy.bench.errors import BenchError, LoadError
-from proxy.bench.load import fetch
+from proxy.bench.load import Door, fetch
 from proxy.bench.sampling import process_tree
 from proxy.bench.servers import Server, start_backend
 
@@ -27,21 +27,22 @@ IDLE_SECONDS = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """The processes of one measurement: the proxy of `direct` is none."""
+    """The processes of one measurement: the proxy of `direct` is none, nor is a backend that others run."""
 
     arm: str
-    backend: Server
+    backend: Server | None
     proxy: Server | None
+    origin: str | Door
 
     @property
-    def url(self) -> str:
+    def door(self) -> str | Door:
         """Return where clients go."""
-        return self.proxy.url if self.proxy else self.backend.url
+        return self.proxy.url if self.proxy else self.origin
 
     @property
     def servers(self) -> dict[str, Server]:
         """Return the servers by what they are."""
-        return {"backend": self.backend, **({"proxy": self.proxy} if self.proxy else {})}
+        return {name: server for name, server in (("backend", self.backend), ("proxy", self.proxy)) if server}
 
     @property
     def pids(self) -> dict[str, list[int]]:
@@ -51,21 +52,24 @@ class Stack:
 
 @asynccontextmanager
 async def started(children: Children, arm: Arm, flags: tuple[str, ...]) -> AsyncIterator[Stack]:
-    """Start a backend with `flags` and an arm, and let them do once what is only done once. Raises BenchError."""
-    stack = await _start(children, arm, flags)
-    try:
-        await fetch(stack.url, SMALL_GET)
+    """Start a backend with `flags` and an arm in front of it. Raises BenchError."""
+    backend = await start_backend(children, *flags, "--list-deadline-seconds", DEADLINE_SECONDS)
+    stack = Stack(arm.name, backend, await arm.start(children, backend.url), backend.url)
+    async with running(children, stack):
         yield stack
+
+
+@asynccontextmanager
+async def running(children: Children, stack: Stack) -> AsyncIterator[None]:
+    """Let servers do once what is only done once, and stop them in the end. Raises BenchError."""
+    try:
+        await fetch(stack.door, SMALL_GET)
+        yield
     except LoadError as error:
         # Who has just lost a connection may need a moment to be dead.
         await asyncio.sleep(AFTERWARDS_SECONDS)
         children.check()
-        raise BenchError(f"{arm.name}: {error}") from None
+        raise BenchError(f"{stack.arm}: {error}") from None
     finally:
         for server in stack.servers.values():
             children.stop(server.child)
-
-
-async def _start(children: Children, arm: Arm, flags: tuple[str, ...]) -> Stack:
-    backend = await start_backend(children, *flags, "--list-deadline-seconds", DEADLINE_SECONDS)
-    return Stack(arm.name, backend, await arm.start(children, backend.url))

@@ -14,7 +14,7 @@ import msgspec
 from proxy.bench.errors import BenchError, LoadError
 from proxy.bench.gets import percentiles
 from proxy.bench.lists import CONFIG_MAPS, PODS, Kind, Reference
-from proxy.bench.load import Connection, fetch_text
+from proxy.bench.load import Connection, Door, fetch_text
 from proxy.bench.meters import Bill, Meter, Run, per
 from proxy.bench.screen import object_size
 from proxy.bench.stack import AFTERWARDS_SECONDS, IDLE_SECONDS, Stack
@@ -66,15 +66,15 @@ class Watches:
 
     async def _idle(self, stack: Stack) -> dict[str, float]:
         meter = Meter(stack.pids.get("proxy", ()))
-        async with opened(stack.url, CONFIG_MAPS, await _version(stack.backend.url, CONFIG_MAPS), self.watches):
+        async with opened(stack.door, CONFIG_MAPS, await _version(stack.origin, CONFIG_MAPS), self.watches):
             await asyncio.sleep(IDLE_SECONDS)
             return {"proxy_bytes_per_watch": meter.grown() / self.watches} if stack.proxy else {}
 
     async def _busy(self, stack: Stack) -> dict[str, float]:
-        version = await _version(stack.backend.url, PODS)
+        version = await _version(stack.origin, PODS)
         async with (
-            opened(stack.backend.url, PODS, version, 1) as (direct,),
-            opened(stack.url, PODS, version, self.watches) as lines,
+            opened(stack.origin, PODS, version, 1) as (direct,),
+            opened(stack.door, PODS, version, self.watches) as lines,
         ):
             await asyncio.sleep(IDLE_SECONDS)
             before, bill = sum(len(line.times) for line in lines), Bill(stack.pids)
@@ -103,10 +103,10 @@ class Watch:
 
 
 @asynccontextmanager
-async def opened(url: str, kind: Kind, version: str, count: int) -> AsyncIterator[list[Watch]]:
+async def opened(where: str | Door, kind: Kind, version: str, count: int) -> AsyncIterator[list[Watch]]:
     """Open so many watches, each on a connection of its own, and leave in the middle of them. Raises LoadError."""
     watches = [Watch() for _ in range(count)]
-    connections = [await Connection.open(url) for _ in range(count)]
+    connections = [await Connection.open(where) for _ in range(count)]
     target = f"/api/v1/{kind.plural}?watch=1&resourceVersion={version}"
     tasks = [
         asyncio.ensure_future(connection.get(target, watch.sink))
@@ -125,9 +125,9 @@ async def opened(url: str, kind: Kind, version: str, count: int) -> AsyncIterato
             await asyncio.gather(*tasks)
 
 
-async def _version(url: str, kind: Kind) -> str:
+async def _version(where: str | Door, kind: Kind) -> str:
     """Return the resourceVersion of now."""
-    text = await fetch_text(url, f"/api/v1/{kind.plural}?limit=1")
+    text = await fetch_text(where, f"/api/v1/{kind.plural}?limit=1")
     return msgspec.json.decode(text, type=Head).metadata.version
 
 

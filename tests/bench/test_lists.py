@@ -44,7 +44,7 @@ async def stack() -> AsyncIterator[Stack]:
     async with listener:
         with Children() as children:
             backend, proxy = (Server(children.start(name, sys.executable, "-c", SLEEP), url, url) for name in "bp")
-            yield Stack("paged", backend, proxy)
+            yield Stack("paged", backend, proxy, url)
 
 
 def reference(body: bytes = BODY) -> Reference:
