@@ -6,9 +6,10 @@ same run: ratios change little from machine to machine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from proxy.bench.meters import Figures
 from proxy.bench.screen import MIB, NOTHING, Table, mebibytes
 
 KUBECTL, RAW, STREAMED, PAGED, BUFFERED = "kubectl proxy", "raw", "streamed", "paged", "buffered"
@@ -24,9 +25,6 @@ NAMES = {
     ABOVE_IDLE: "memory above idle",
 }
 
-Figure = Callable[[str, str, str], float | None]
-"""The figure of a workload, an arm and a value; None where it was not measured."""
-
 
 @dataclass(frozen=True, slots=True)
 class Bound:
@@ -40,28 +38,26 @@ class Bound:
     why: str = ""
     other_workload: str = ""
 
-    def figure(self, figure: Figure) -> float | None:
-        """Return what is held against the bound, None where it cannot be had."""
-        own = figure(self.workload, self.arm, self.value)
-        if not self.is_ratio or own is None:
-            return own
-        other = figure(self.other_workload or self.workload, self.yardstick or self.arm, self.value)
-        return own / other if other else None
-
     @property
     def is_ratio(self) -> bool:
         """Whether it is relative to another figure."""
         return bool(self.yardstick or self.other_workload)
 
-    def is_missed(self, figure: Figure) -> bool:
+    def figure(self, figures: Figures) -> float | None:
+        """Return what is held against the bound, None where it cannot be had."""
+        if not self.is_ratio:
+            return figures.median(self.workload, self.arm, self.value)
+        return figures.ratio(self.workload, self.arm, self.value, self.yardstick or self.arm, self.other_workload)
+
+    def is_missed(self, figures: Figures) -> bool:
         """Whether the figure is known and too large."""
-        found = self.figure(figure)
+        found = self.figure(figures)
         return found is not None and found > self.most
 
-    def row(self, figure: Figure) -> Sequence[str]:
+    def row(self, figures: Figures) -> Sequence[str]:
         """Return what it is about, the figure, the bound, the verdict, and the reason."""
         show = "{:.2f}".format if self.is_ratio else mebibytes
-        found = self.figure(figure)
+        found = self.figure(figures)
         verdict = NOTHING if found is None else "MISS" if found > self.most else "PASS"
         what = f"{self.workload}: {self.arm}, {NAMES[self.value]}"
         ratio = f", x {self.yardstick or self.other_workload}" if self.is_ratio else ""
@@ -114,11 +110,11 @@ CHECKED = (
 )
 
 
-def table(bounds: Iterable[Bound], figure: Figure) -> Table:
+def table(bounds: Iterable[Bound], figures: Figures) -> Table:
     """Return bounds with their verdicts."""
-    return Table(["bound", "figure", "at most", "verdict", "why"], [bound.row(figure) for bound in bounds])
+    return Table(["bound", "figure", "at most", "verdict", "why"], [bound.row(figures) for bound in bounds])
 
 
 def goals(figure: Figure, workloads: Sequence[str]) -> Table:
     """Return the goals that concern some workloads, with their verdicts."""
-    return table((bound for bound in GOALS if bound.workload in workloads), figure)
+    return table((bound for bound in GOALS if bound.workload in workloads), figures)

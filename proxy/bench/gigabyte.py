@@ -32,7 +32,7 @@ async def run(parameters: Parameters, screen: Screen, children: Children, out: P
         if chosen:
             workload = lists.scaled(parameters.scale)
             runs += await rounds.measure(children, screen, [workload], chosen, 1, parameters.encoder)
-    goals = bounds.goals(Figures(runs).median, [lists.name for lists, _ in CASES])
+    goals = bounds.goals(Figures(runs), [lists.name for lists, _ in CASES])
     about = f"Pods of {POD_SIZE:,} bytes; fresh processes for each row; peak RSS is the kernel's (VmHWM)."
     panels = [speed.panel(lists.scaled(parameters.scale), runs) for lists, _ in CASES if lists.rate is None]
     pictures.draw_memory(out / "gigabyte.png", screen, "Memory of the proxy", panels)

@@ -92,7 +92,7 @@ async def run(parameters: Parameters, screen: Screen, children: Children, out: P
         f"Fresh processes for each point; medians of {parameters.rounds} rounds; memory is the proxy's peak (VmHWM) "
         f"above its idle; buffered where it holds at most {mebibytes(MOST_HELD)}."
     )
-    flat = bounds.table(bounds.FLAT, figures.median)
+    flat = bounds.table(bounds.FLAT, figures)
     return Result(about, parameters, report.versions(chosen), [*tables, flat], runs)
 
 

@@ -123,7 +123,7 @@ class Lists:
 
     async def measure(self, stack: Stack, reference: Reference, number: int) -> Run:
         """List, and watch the memory. Raises BenchError, LoadError."""
-        await fetch(stack.origin, f"{self.target}?limit=1")
+        await fetch(stack.origin, f"{self.target}{'&' if '?' in self.target else '?'}limit=1")
         async with Residents(stack.pids) as residents:
             await asyncio.sleep(IDLE_SECONDS)
             zero = time.monotonic()

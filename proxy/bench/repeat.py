@@ -59,7 +59,7 @@ def table(old: Document, runs: Sequence[Run]) -> Table:
     then, now = Figures(old.runs), Figures(runs)
     for workload, arm, value in _measured(runs):
         for yardstick in (KUBECTL, RAW):
-            before, after = (_ratio(figures, workload, arm, value, yardstick) for figures in (then, now))
+            before, after = (figures.ratio(workload, arm, value, yardstick) for figures in (then, now))
             if before and after and arm != yardstick:
                 what = f"{workload}: {arm}, {COMPARED[value]}, x {yardstick}"
                 result.rows.append([what, f"{before:.2f}", f"{after:.2f}", f"{after / before:.2f}"])
@@ -71,8 +71,3 @@ def _measured(runs: Sequence[Run]) -> Iterator[tuple[str, str, str]]:
     """Return what there is to compare, each once."""
     names = ((run.workload, run.arm, value) for run in runs for value in COMPARED if value in run.values)
     return iter(dict.fromkeys(names))
-
-
-def _ratio(figures: Figures, workload: str, arm: str, value: str, yardstick: str) -> float | None:
-    own, other = (figures.median(workload, name, value) for name in (arm, yardstick))
-    return own / other if own and other else None

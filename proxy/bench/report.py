@@ -80,8 +80,12 @@ def columns(workload: Workload) -> tuple[Column, ...]:
 
 
 def table(workload: Workload, figures: Figures, arms: Sequence[str]) -> Table:
-    """Return the medians of one workload, a row for each arm that was measured."""
-    shown = columns(workload)
+    """Return the medians of one workload: a row for each arm that was measured, what none has left out."""
+    shown = [
+        column
+        for column in columns(workload)
+        if any(figures.median(workload.name, arm, column.value) is not None for arm in arms)
+    ]
     titles = [title for column in shown for title in (column.title, f"x {KUBECTL}")[: 1 + column.is_compared]]
     size = next(filter(None, (figures.median(workload.name, arm, "list_bytes") for arm in arms)), None)
     title = workload.title if size is None else f"{workload.title}, {megabytes(size)} each"
@@ -92,10 +96,11 @@ def table(workload: Workload, figures: Figures, arms: Sequence[str]) -> Table:
 def _cells(workload: str, arm: str, figures: Figures, shown: Sequence[Column]) -> list[str]:
     cells = []
     for column in shown:
-        value, yardstick = (figures.median(workload, name, column.value) for name in (arm, KUBECTL))
+        value = figures.median(workload, arm, column.value)
         cells.append(NOTHING if value is None else column.show(value))
         if column.is_compared:
-            cells.append(NOTHING if value is None or not yardstick else f"{value / yardstick:.2f}")
+            ratio = figures.ratio(workload, arm, column.value, KUBECTL)
+            cells.append(NOTHING if ratio is None else f"{ratio:.2f}")
     return cells
 
 

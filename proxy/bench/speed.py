@@ -26,7 +26,7 @@ async def run(parameters: Parameters, screen: Screen, children: Children, out: P
     runs = await rounds.measure(children, screen, workloads, chosen, parameters.rounds, parameters.encoder)
     figures, names = Figures(runs), [arm.name for arm in chosen]
     tables = [report.table(workload, figures, names) for workload in workloads]
-    goals = bounds.goals(figures.median, parameters.workloads)
+    goals = bounds.goals(figures, parameters.workloads)
     about = (
         f"JSON, identity, over loopback, from a backend with --encoder {parameters.encoder}; medians of "
         f"{parameters.rounds} rounds, fresh processes for each arm and round; CPU is that of the proxy's processes."

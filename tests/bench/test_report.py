@@ -16,9 +16,11 @@ def listed(arm: str, cpu: float, number: int) -> Run:
 def test_prints_medians_and_their_ratio_to_kubectl_proxy() -> None:
     """One outlier changes nothing; what was not measured is a dash."""
     runs = [listed("kubectl proxy", 2.0, 1), *(listed("raw", cpu, number) for number, cpu in enumerate((1, 9, 1.5)))]
-    rows = report.table(LIST, Figures(runs), ("kubectl proxy", "raw")).rows
-    assert rows[0][:4] == ["kubectl proxy", "2.00", "1.00", "–"]  # noqa: RUF001
-    assert rows[1][:3] == ["raw", "1.50", "0.75"]
+    direct = Run("direct", "pods", 1, {"megabytes_per_second": 900.0})
+    rows = report.table(LIST, Figures([direct, *runs]), ("direct", "kubectl proxy", "raw")).rows
+    assert rows[0] == ["direct", "–", "–", "900"]  # noqa: RUF001
+    assert rows[1] == ["kubectl proxy", "2.00", "1.00", "–"]  # noqa: RUF001
+    assert rows[2] == ["raw", "1.50", "0.75", "–"]  # noqa: RUF001
 
 
 def test_there_is_no_ratio_without_kubectl_proxy() -> None:
@@ -32,6 +34,11 @@ def test_arms_that_were_left_out_have_no_row() -> None:
     assert [row[0] for row in report.table(LIST, Figures([listed("raw", 1.0, 1)]), ["raw", "paged"]).rows] == ["raw"]
 
 
+def test_columns_that_nobody_has_are_left_out() -> None:
+    """A cluster that others run shows no memory of its own."""
+    assert report.table(LIST, Figures([listed("raw", 1.0, 1)]), ["raw"]).columns[1:] == ["CPU s/GB", "x kubectl proxy"]
+
+
 def test_says_how_large_a_list_is() -> None:
     """As it was measured."""
     figures = Figures([Run("direct", "pods", 1, {"list_bytes": 25_100_000.0, "seconds": 0.1})])
@@ -42,5 +49,5 @@ def test_small_requests_have_their_own_columns() -> None:
     """Microseconds of CPU for a GET."""
     values = {"proxy_cpu_seconds_per_request": 0.000123, "requests_per_second": 4321.0}
     table = report.table(GETS, Figures([Run("raw", "gets-64", 1, values)]), ["raw"])
-    assert table.columns[:4] == ["GETs of a pod of 2.5 KB on 64 connections", "CPU/GET", "x kubectl proxy", "GET/s"]
-    assert table.rows[0][1:4] == ["123 us", "–", "4,321"]  # noqa: RUF001
+    assert table.columns == ["GETs of a pod of 2.5 KB on 64 connections", "CPU/GET", "x kubectl proxy", "GET/s"]
+    assert table.rows == [["raw", "123 us", "–", "4,321"]]  # noqa: RUF001
