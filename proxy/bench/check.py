@@ -69,8 +69,8 @@ def judged(parameters: Parameters, versions: dict[str, str], runs: Sequence[Run]
     """Hold runs against the stored bounds."""
     figures = Figures(runs)
     about = (
-        f"Medians of {SETS * parameters.rounds} rounds on {SETS} sets of processes; a ratio is the median of the rounds' own "
-        "ratios. A bound that is missed again on an idle machine is a regression."
+        f"Medians of {SETS * parameters.rounds} rounds on {SETS} sets of processes; a ratio is the median of the "
+        "rounds' own. A bound that is missed again on an idle machine is a regression."
     )
     is_good = not any(bound.is_missed(figures) for bound in bounds.CHECKED)
     return Result(about, parameters, versions, [bounds.table(bounds.CHECKED, figures)], runs, is_good)

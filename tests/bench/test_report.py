@@ -15,7 +15,8 @@ def listed(arm: str, cpu: float, number: int) -> Run:
 
 def test_prints_medians_and_their_ratio_to_kubectl_proxy() -> None:
     """One outlier changes nothing; what was not measured is a dash."""
-    runs = [listed("kubectl proxy", 2.0, 1), *(listed("raw", cpu, number) for number, cpu in enumerate((1, 9, 1.5)))]
+    rounds = ((1, 2.0), (9, 2.0), (1.5, 2.0))
+    runs = [listed(arm, cpu, 1) for pair in rounds for arm, cpu in zip(("raw", "kubectl proxy"), pair, strict=True)]
     direct = Run("direct", "pods", 1, {"megabytes_per_second": 900.0})
     rows = report.table(LIST, Figures([direct, *runs]), ("direct", "kubectl proxy", "raw")).rows
     assert rows[0] == ["direct", "–", "–", "900"]  # noqa: RUF001
