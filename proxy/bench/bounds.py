@@ -87,8 +87,8 @@ FLAT = tuple(
     for large, small in (("10 GB", "1 GB"), ("1,000,000 items", "100,000 items"))
     for value, most, why in ((PEAK, 1.1, "memory is flat"), (LIST_CPU, 1.15, "CPU is linear"))
 )
-# The check's own workloads (check.py). Each bound is a quarter above what runs on two cores beside other work had, `why`
-# says what that was: on an idle machine they have less.
+# The check's own workloads (check.py). Bounds are a quarter above what runs on two cores beside other work had; `why`
+# says what that was, on an idle machine it is less.
 EVERYTHING = "all of it"
 CHECKED = (
     Bound("pods", STREAMED, LIST_CPU, 2.0, RAW, "1.48 to 1.78"),
@@ -106,9 +106,7 @@ CHECKED = (
     Bound(EVERYTHING, RAW, ABOVE_IDLE, 4 * MIB, "", "3.0 MiB"),
     Bound(EVERYTHING, STREAMED, ABOVE_IDLE, 8 * MIB, "", "6.4 to 6.6 MiB"),
     Bound(EVERYTHING, PAGED, ABOVE_IDLE, 10 * MIB, "", "7.5 to 8.0 MiB"),
-    Bound(
-        EVERYTHING, BUFFERED, ABOVE_IDLE, 100 * MIB, "", "78 to 82 MiB: one List of 50 MB, and what the allocator keeps"
-    ),
+    Bound(EVERYTHING, BUFFERED, ABOVE_IDLE, 100 * MIB, "", "78 to 82 MiB for a List of 50 MB"),
 )
 
 

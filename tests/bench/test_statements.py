@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from proxy.bench import bounds, check, gigabyte, growth, paging
+from proxy.bench import arms, bounds, check, gigabyte, growth, paging, rounds, workloads
 from proxy.bench.bounds import Bound
 from proxy.bench.children import Children
 from proxy.bench.command import Run
+from proxy.bench.lists import Reference
 from proxy.bench.parameters import Parameters
 from proxy.bench.report import Result
 from proxy.bench.screen import PlainScreen
@@ -20,6 +21,21 @@ async def say(name: str, run: Run, out: Path, *arms: str, scale: float) -> Resul
     parameters = Parameters(name, arms=arms, scale=scale, rounds=1)
     with Children() as children:
         return await run(parameters, PlainScreen(io.StringIO()), children, out)
+
+
+async def test_watches_and_gets_have_their_own_figures() -> None:
+    """On a backend that writes, and on any."""
+    (streamed,) = (arm for arm in arms.arms() if arm.name == "streamed")
+    with Children() as children:
+        found = [
+            (await rounds.one(children, workload.scaled(0.01), streamed, Reference(), 1, "streaming")).values
+            for workload in workloads.OTHERS[1:]
+        ]
+    assert 1e-6 < found[0]["proxy_cpu_seconds_per_request"] < 0.1
+    assert 0 < found[0]["p50_latency_seconds"] <= found[0]["p99_latency_seconds"]
+    assert found[1]["events"] > 0
+    assert 1e-6 < found[1]["proxy_cpu_seconds_per_event"] < 0.1
+    assert found[1]["proxy_bytes_per_watch"] >= 0
 
 
 async def test_the_memory_of_large_lists(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
