@@ -36,7 +36,8 @@ frontend listener
 backend apiserver
     server apiserver {upstream}
 """
-# Buffering, timeouts and body limits as they come; what people set is HTTP/1.1 and keep-alive towards the upstream.
+# Buffering and its limits as they come; what people set is HTTP/1.1 and keep-alive towards the upstream. A connection
+# ends after 1,000 requests unless told otherwise, but here one has to last as long as those of the other arms.
 NGINX_CONFIG = """\
 {user}
 worker_processes 1;
@@ -46,6 +47,7 @@ error_log stderr warn;
 events {{}}
 http {{
     access_log off;
+    keepalive_requests 1000000000;
     client_body_temp_path {directory}/nginx-body;
     proxy_temp_path {directory}/nginx-proxy;
     fastcgi_temp_path {directory}/nginx-fastcgi;
@@ -54,6 +56,7 @@ http {{
     upstream apiserver {{
         server {upstream};
         keepalive 64;
+        keepalive_requests 1000000000;
     }}
     server {{
         listen {listen};

@@ -37,7 +37,7 @@ class Statement:
 STATEMENTS = (
     Statement("bench", speed.run, 3),
     Statement("gigabyte", gigabyte.run, 1, "measure memory instead: 1 GB Lists, one, ten at once, a slow client"),
-    Statement("check", check.run, 7, "hold ratios against stored bounds instead; exit code 1 where one is missed"),
+    Statement("check", check.run, 6, "hold ratios against stored bounds instead; exit code 1 where one is missed"),
     Statement("growth", growth.run, 1, "measure memory and CPU against the size and number of Lists and items"),
     Statement("paging", paging.run, 5, "measure what paging spares a backend that assembles whole Lists"),
 )
@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"some of: {', '.join(arms.NAMES)}",
     )
     add("--scale", type=_positive, default=1.0, metavar="F", help="factor on sizes and durations (1: 250 MB a List)")
-    add("--rounds", type=_count, metavar="N", help="rounds for each arm (default 3; --check 7, --paging 5, --growth 1)")
+    add("--rounds", type=_count, metavar="N", help="rounds for each arm (default 3; --check 6, --paging 5, --growth 1)")
     add(
         "--encoder",
         choices=ENCODERS,

@@ -194,7 +194,7 @@ def _summary(bodies: list[Body], duration: float, costs: dict[str, float]) -> di
         "seconds": duration,
         "megabytes_per_second": moved / 1e6 / duration,
         "first_byte_seconds": statistics.median(first_bytes),
-        "worst_first_byte_seconds": max(first_bytes),
+        **({"worst_first_byte_seconds": max(first_bytes)} if len(bodies) > 1 else {}),
         **per(costs, "gigabyte", moved / 1e9),
     }
 
