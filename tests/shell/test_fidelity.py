@@ -655,24 +655,6 @@ async def test_abandoned_response_does_not_spoil_the_pool() -> None:
         assert (await proxy.ask(request())).status == 200
 
 
-async def test_upgrade_is_not_granted_but_answered() -> None:
-    """A request that asks for another protocol passes as plain HTTP/1.1, and the connection serves on."""
-    async with Apiserver() as upstream, running(upstream.url) as proxy, await proxy.connect() as client:
-        upgrade = request("/api/v1/pods?watch=1", b"Connection: Upgrade", b"Upgrade: websocket")
-        answer = await client.ask(upgrade + request("/version"))
-        assert answer.body == SMALL_LIST
-        assert answer.mode == "raw; reason=upgrade"
-        assert (await client.answer()).body == SMALL_LIST
-        assert own_lines(upstream.exchanges[0]) == []
-
-
-async def test_upstream_that_switches_protocols_unasked() -> None:
-    """A 101 that nobody asked for is a 502."""
-    switched = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nbytes"
-    async with Apiserver(script(switched)) as upstream, running(upstream.url) as proxy:
-        assert (await proxy.ask(request("/version"))).status == 502
-
-
 # --- malformed requests -----------------------------------------------------------------------------------------------
 
 HOST = b"Host: 127.0.0.1\r\n"
