@@ -99,12 +99,16 @@ HANDSHAKES = {
 }
 
 
-def grant(handshake: Handshake = WEBSOCKET, early: bytes = b"") -> Script:
-    """Make a script that switches protocols and leaves the connection to the test."""
+def grant(handshake: Handshake = WEBSOCKET, *, half_open: bool = False) -> Script:
+    """Make a script that switches protocols and leaves the connection to the test.
+
+    When the client's side has ended it closes, as servers do, or goes on sending where it stays `half_open`.
+    """
 
     async def play(exchange: Exchange) -> None:
-        await exchange.send(handshake.switched + early)
-        await exchange.connection.until(lambda: exchange.connection.is_lost)
+        wire = exchange.connection
+        await exchange.send(handshake.switched)
+        await wire.until(lambda: wire.is_lost if half_open else wire.has_ended)
 
     return play
 
@@ -118,7 +122,7 @@ async def tunnel(
     receive_buffer: int | None = None,
 ) -> AsyncIterator[tuple[Client, Wire]]:
     """Open a tunnel; yield the client's end and the upstream's. Whichever is still open is closed afterwards."""
-    upstream.script = grant()
+    upstream.script = grant(half_open=True)
     async with await proxy.connect(tls=tls, receive_buffer=receive_buffer) as client:
         before = len(upstream.exchanges)
         await client.send(WEBSOCKET.request())

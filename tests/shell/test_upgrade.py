@@ -86,7 +86,7 @@ async def test_early_bytes_are_not_lost(size: int) -> None:
 
     async def play(exchange: Exchange) -> None:
         await exchange.send(*cut(answer, size))
-        await exchange.connection.until(lambda: exchange.connection.is_lost)
+        await exchange.connection.until(lambda: exchange.connection.has_ended)
 
     async with Apiserver(play) as upstream, running(upstream.url) as proxy, await proxy.connect() as client:
         await client.send(*cut(WEBSOCKET.request() + early, size))

@@ -326,7 +326,7 @@ async def test_tunnels_by_chance() -> None:
             assert await client.read_rest() == down
             server.close()
 
-    async with Apiserver(grant()) as upstream, running(upstream.url) as proxy:
+    async with Apiserver(grant(half_open=True)) as upstream, running(upstream.url) as proxy:
         await asyncio.gather(*(play((proxy.host, proxy.port), number, upstream) for number in range(1, 21)))
         await proxy.quiet()
         assert proxy.sample("restream_aborts_total") == 0
