@@ -209,8 +209,11 @@ class Transfer:
         if not upgrades.is_granted(request.lines, response.lines):
             raise UpstreamProtocolError("the upstream switches to a protocol that the client has not asked for")
         lines = self._lines_of(response)
-        client = await request.answer.switch(response.reason, headers.without_length(lines))
-        upstream = await response.connection.hand_over()
+        await request.answer.switch(response.reason, headers.without_length(lines))
+        await response.connection.drain()
+        # Both at once, as what comes behind a handover is the tunnel's alone; and with room on both sides, as nobody
+        # would tell it of a lack of room that is older.
+        client, upstream = request.answer.hand_over(), response.connection.hand_over()
         tunnel = Tunnel(client, upstream, self._settings.limits.idle_seconds, progress.note_held)
         progress.held = lambda: tunnel.held
         try:

@@ -139,12 +139,15 @@ class Answer:
         """Tell a client that waits for it to send its body (RFC 9110, section 10.1.1)."""
         self._connection.write([b"HTTP/1.1 100 Continue\r\n\r\n"])
 
-    async def switch(self, reason: bytes, lines: Lines) -> Handover:
-        """Send the head of a 101, and give the connection up once there is room behind it."""
+    async def switch(self, reason: bytes, lines: Lines) -> None:
+        """Send the head of a 101, and wait until there is room behind it; the connection's next step is `hand_over`."""
         self.started = True
         self._connection.keeps_alive = False
         self._connection.write([render_head(b"HTTP/1.1 101 " + reason, lines)])
         await self._connection.drain()
+
+    def hand_over(self) -> Handover:
+        """Give the connection up to a tunnel."""
         return self._connection.hand_over()
 
     def end(self) -> None:

@@ -124,9 +124,8 @@ class Connection(Paced, asyncio.BufferedProtocol):
         """Whether the connection has not been closed by either side."""
         return self._transport is not None and not self._transport.is_closing()
 
-    async def hand_over(self) -> Handover:
-        """Give a connection that has switched protocols up to a tunnel, once the handshake has left."""
-        await self.drain()
+    def hand_over(self) -> Handover:
+        """Give a connection that has switched protocols up to a tunnel."""
         return Handover(self._transport, self._early, self.connection_lost, self._lost_by)
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ from tests.fakes.apiserver import (
     response,
     script,
 )
-from tests.fakes.running import running
+from tests.fakes.running import eventually, running
 from tests.fakes.upgrades import EXEC, HANDSHAKES, WEBSOCKET, Handshake, grant, stalled
 from tests.fakes.wire import Client, Lines, parse_head, request
 from tests.test_identity import kubeconfig
@@ -112,6 +112,29 @@ async def test_bytes_behind_a_handshake_are_bounded() -> None:
         go_on.set()
         assert await upstream.exchanges[0].connection.read_exactly(len(block) * count) == block * count
         await sending
+
+
+async def test_bytes_that_come_while_the_head_leaves() -> None:
+    """What both sides send while a client takes its time over the head of a 101 is not lost either."""
+    handshake = Handshake("", "", [], [*WEBSOCKET.granted, *[(b"Warning", b"w" * 9000)] * 100])
+    limits = Limits(write_buffer_bytes=65536, drain_seconds=0.2)
+    block, count = bytes(range(256)) * 256, 8
+    async with (
+        Apiserver(grant(handshake)) as upstream,
+        running(upstream.url, limits=limits) as proxy,
+        await proxy.connect(receive_buffer=4096) as client,
+    ):
+        client.pause()
+        await client.send(WEBSOCKET.request())
+        exchange = await upstream.wait_for_exchanges(1)
+        await eventually(lambda: proxy.sample("restream_inflight_requests", mode="raw") == 1)
+        for _ in range(count):
+            await client.send(block)
+            await exchange.send(block)
+        client.resume()
+        assert len(await switched(client)) == 105
+        assert await client.read_exactly(count * len(block)) == block * count
+        assert await exchange.connection.read_exactly(count * len(block)) == block * count
 
 
 async def test_handshake_behind_other_requests() -> None:
