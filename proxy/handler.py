@@ -39,6 +39,7 @@ class Handler:
         try:
             if self._services.identity.credential is not None:
                 _check_host(request)
+                _check_origin(request)
             await Transfer(self._services, request, target, progress).run()
         except asyncio.CancelledError:
             # The listener cancels a request whose client has gone, and those that outlive the drain.
@@ -109,3 +110,18 @@ def _check_host(request: Request) -> None:
         name = ""
     if not is_loopback(name):
         raise ForbiddenError("Host is not a loopback name")
+
+
+def _check_origin(request: Request) -> None:
+    """Refuse a handshake that a page of another origin has begun.
+
+    Browsers let any page open a WebSocket to anywhere and read what comes: with the proxy's own credential an exec
+    into any Pod (which is why kubectl proxy refuses exec and attach altogether). They always say which page it is.
+    """
+    origins = values(request.lines, b"origin")
+    if request.is_handshake and any(_authority(origin) != first(request.lines, b"host").lower() for origin in origins):
+        raise ForbiddenError("Origin is not the proxy")
+
+
+def _authority(origin: str) -> str:
+    return origin.lower().partition("://")[2]

@@ -4,13 +4,14 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import assert_never, cast
 
-from proxy.core import headers, listoptions, planning
+from proxy.core import headers, listoptions, planning, upgrades
 from proxy.core.errors import (
     BadRequestError,
     PagesDisagreeError,
     TokenLoopError,
     TokenRefusedError,
     UnstitchableError,
+    UpstreamProtocolError,
 )
 from proxy.core.headers import Lines, first, values
 from proxy.core.negotiation import negotiate, without_binary
@@ -39,6 +40,7 @@ from proxy.pages.sequence import Pages
 from proxy.progress import Progress
 from proxy.relay import Relay
 from proxy.settings import Settings
+from proxy.tunnel import Tunnel
 from proxy.upstream.connection import Response
 from proxy.upstream.pool import Request as UpstreamRequest
 from proxy.upstream.pool import Upstream
@@ -155,11 +157,19 @@ class Transfer:
             plans_list=not isinstance(plan, Raw),
             own_credential=credential.authorization if credential is not None else None,
             accept=accept,
+            is_handshake=request.is_handshake,
         )
         if request.is_chunked:
             lines.append((b"Transfer-Encoding", b"chunked"))
-        long_running = self._progress.info.is_long_running or request.wants_upgrade
-        return UpstreamRequest(request.method, target, lines, request.body, request.is_chunked, long_running)
+        return UpstreamRequest(
+            request.method,
+            target,
+            lines,
+            request.body,
+            request.is_chunked,
+            is_long_running=self._progress.info.is_long_running and not request.is_handshake,
+            is_handshake=request.is_handshake,
+        )
 
     # --- the way back -----------------------------------------------------------------------------------------------
 
@@ -170,8 +180,11 @@ class Transfer:
         progress.audit_id = first(response.lines, b"audit-id")
         plan = planning.judge_response(plan, response.status, response.lines)
         self._note(plan)
-        if 200 <= response.status < 300:
+        if 200 <= response.status < 300 or response.status == 101:
             self._services.metrics.learn(progress)
+        if response.status == 101:
+            await self._switch(response)
+            return
         timeout = None if progress.info.is_long_running else self._settings.limits.between_bytes_seconds
         relay = Relay(Source(response.body, timeout), self._request.answer, progress, self._services.metrics)
         match plan:
@@ -187,6 +200,27 @@ class Transfer:
             case _:
                 assert_never(plan)
         self._request.answer.end()
+
+    async def _switch(self, response: Response) -> None:
+        """Answer that protocols are switched, and carry what is said in the new one."""
+        request, progress, metrics = self._request, self._progress, self._services.metrics
+        if not upgrades.is_granted(request.lines, response.lines):
+            raise UpstreamProtocolError("the upstream switches to a protocol that the client has not asked for")
+        lines = self._lines_of(response)
+        await request.answer.switch(response.reason, headers.without_length(lines))
+        await response.connection.drain()
+        # Both at once, as what comes behind a handover is the tunnel's alone; and with room on both sides, as nobody
+        # would tell it of a lack of room that is older.
+        client, upstream = request.answer.hand_over(), response.connection.hand_over()
+        tunnel = Tunnel(client, upstream, self._settings.limits.idle_seconds, progress.note_held)
+        progress.held = lambda: tunnel.held
+        try:
+            await tunnel.run()
+        finally:
+            request.answer.sent = progress.bytes_sent = tunnel.upstream.received
+            progress.bytes_received, progress.first_byte = tunnel.client.received, tunnel.upstream.first_byte
+            metrics.note_stall(progress, tunnel.client.stalled_seconds)
+        request.answer.end()
 
     async def _answer_streamed(self, response: Response, relay: Relay) -> None:
         splitter = Splitter(self._settings.max_item_bytes)
@@ -240,12 +274,16 @@ class Transfer:
 
     def _start(self, response: Response, length: int | None) -> None:
         """Send the head. `length` is the body's, where it is known; the upstream's own line says it if it has one."""
-        lines: Lines = headers.to_client(response.lines, mode=self._progress.mode_line)
+        lines = self._lines_of(response)
         if length is None:
-            lines = [line for line in lines if line[0].lower() != b"content-length"]
+            lines = headers.without_length(lines)
         elif response.length is None:
             lines.append((b"Content-Length", b"%d" % length))
         self._request.answer.start(response.status, response.reason, lines, length)
+
+    def _lines_of(self, response: Response) -> Lines:
+        mode = self._progress.mode_line
+        return headers.to_client(response.lines, mode=mode, is_handshake=self._request.is_handshake)
 
     def _note(self, plan: Plan) -> None:
         self._progress.mode, self._progress.reason = plan.mode, plan.reason

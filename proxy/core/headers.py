@@ -12,6 +12,7 @@ Lines = list[tuple[bytes, bytes]]
 HOP_BY_HOP = frozenset(
     {
         b"connection",
+        b"http2-settings",
         b"keep-alive",
         b"proxy-authenticate",
         b"proxy-authorization",
@@ -22,7 +23,10 @@ HOP_BY_HOP = frozenset(
         b"upgrade",
     }
 )
-"""RFC 9110, section 7.6.1, with the obsolete ones that Go's ReverseProxy drops too."""
+"""RFC 9110, section 7.6.1, with the obsolete ones that Go's ReverseProxy drops too, and h2c's (RFC 7540, 3.2.1)."""
+
+HANDSHAKE = frozenset({b"connection", b"upgrade"})
+"""Of these what an upgrade is asked for and granted with: it goes on, as the tunnel ends where the upstream does."""
 
 MODE_HEADER = b"x-restream-mode"
 
@@ -30,6 +34,9 @@ REQUEST_OWN = frozenset({b"host", b"expect", MODE_HEADER})
 """Lines of a request that end here: the proxy writes its own Host and answers Expect itself."""
 
 CREDENTIAL_PREFIXES = (b"impersonate-", b"x-remote-")
+
+BEARER_PROTOCOL = b"base64url.bearer.authorization.k8s.io."
+"""How a browser, which cannot set Authorization on a WebSocket, hands in a token: as a subprotocol of that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,25 +95,30 @@ def _quality(text: str) -> float:
 
 
 def to_upstream(
-    lines: Lines, *, host: bytes, plans_list: bool, own_credential: bytes | None, accept: bytes | None = None
+    lines: Lines,
+    *,
+    host: bytes,
+    plans_list: bool,
+    own_credential: bytes | None,
+    accept: bytes | None = None,
+    is_handshake: bool = False,
 ) -> Lines:
     """Return the request lines that the upstream sees, in the client's order.
 
     `plans_list` asks for an identity body, as an encoded one cannot be cut; `accept` replaces the client's. With an
     `own_credential` (the value of an Authorization line, or empty where TLS carries it) every inbound credential goes
-    first: else any client could borrow the proxy's rights under a name of its choice.
+    first: else any client could borrow the proxy's rights under a name of its choice. In a handshake the lines that
+    ask for the upgrade stay.
     """
-    dropped = HOP_BY_HOP | REQUEST_OWN | named_by_connection(lines)
+    dropped = REQUEST_OWN
     if plans_list:
         dropped |= {b"accept-encoding"}
     if accept is not None:
         dropped |= {b"accept"}
     kept: Lines = [(b"Host", host)]
-    for line in lines:
-        name = line[0].lower()
-        if name in dropped or (own_credential is not None and is_credential(name)):
-            continue
-        kept.append(line)
+    kept += [line for line in _beyond_the_hop(lines, is_handshake=is_handshake) if line[0].lower() not in dropped]
+    if own_credential is not None:
+        kept = _without_credentials(kept)
     if accept is not None:
         kept.append((b"Accept", accept))
     if plans_list:
@@ -116,11 +128,52 @@ def to_upstream(
     return kept
 
 
-def to_client(lines: Lines, *, mode: bytes) -> Lines:
-    """Return the response lines that the client sees: the upstream's own less the hop, plus X-Restream-Mode."""
-    dropped = HOP_BY_HOP | {MODE_HEADER} | named_by_connection(lines)
-    kept = [line for line in lines if line[0].lower() not in dropped]
+def to_client(lines: Lines, *, mode: bytes, is_handshake: bool = False) -> Lines:
+    """Return the response lines that the client sees: the upstream's own less the hop, plus X-Restream-Mode.
+
+    In the answer to a handshake the lines that grant an upgrade stay, or say which one is required (426).
+    """
+    kept = [line for line in _beyond_the_hop(lines, is_handshake=is_handshake) if line[0].lower() != MODE_HEADER]
     kept.append((b"X-Restream-Mode", mode))
+    return kept
+
+
+def without_length(lines: Lines) -> Lines:
+    """Return the lines without any Content-Length."""
+    return [line for line in lines if line[0].lower() != b"content-length"]
+
+
+def _beyond_the_hop(lines: Lines, *, is_handshake: bool) -> Lines:
+    dropped = HOP_BY_HOP | named_by_connection(lines)
+    if is_handshake:
+        dropped -= HANDSHAKE
+        lines = _upgrade_alone(lines)
+    return [line for line in lines if line[0].lower() not in dropped]
+
+
+def _upgrade_alone(lines: Lines) -> Lines:
+    """Leave of Connection lines the token ``upgrade``; the others speak of this hop."""
+    kept: Lines = []
+    for name, value in lines:
+        if name.lower() != b"connection":
+            kept.append((name, value))
+        elif tokens := [token for token in map(bytes.strip, value.split(b",")) if token.lower() == b"upgrade"]:
+            kept.append((name, b", ".join(tokens)))
+    return kept
+
+
+def _without_credentials(lines: Lines) -> Lines:
+    kept: Lines = []
+    for name, value in lines:
+        key = name.lower()
+        if is_credential(key):
+            continue
+        if key == b"sec-websocket-protocol" and BEARER_PROTOCOL in value.lower():
+            subprotocols = map(bytes.strip, value.split(b","))
+            value = b", ".join(each for each in subprotocols if not each.lower().startswith(BEARER_PROTOCOL))  # noqa: PLW2901
+            if not value:
+                continue
+        kept.append((name, value))
     return kept
 
 
