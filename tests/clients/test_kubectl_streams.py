@@ -1,4 +1,4 @@
-"""kubectl, each version at hand, with the embedded backend: exec, attach, logs -f, cp and port-forward.
+"""kubectl, each version at hand, through the proxy: exec, attach, logs -f, cp and port-forward.
 
 One version a generation of protocols does everything, the others are only seen to work.
 """
@@ -73,13 +73,19 @@ class StreamingKubectl(Kubectl):
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """Start a backend whose containers print twenty lines a second; its address."""
-    child, url = start("backend", "--pods", "30", "--log-interval-seconds", "0.05")
+    """Start a backend whose containers print twenty lines a second, and a proxy in front of it; the proxy's address."""
+    children = []
     try:
-        yield url
+        backend, url = start("backend", "--pods", "30", "--log-interval-seconds", "0.05")
+        children.append(backend)
+        proxy, proxy_url = start("serve", "--upstream", url, "--admin-listen", "127.0.0.1:0", "--no-access-log")
+        children.append(proxy)
+        yield proxy_url
     finally:
-        child.terminate()
-        child.communicate(timeout=SECONDS)
+        for child in children:
+            child.terminate()
+        for child in children:
+            child.communicate(timeout=SECONDS)
 
 
 @pytest.fixture(params=WAYS)
