@@ -19,6 +19,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from proxy import __version__
+from proxy.core import scanner
 from proxy.core.planning import MODES
 from proxy.progress import Progress
 
@@ -120,9 +121,13 @@ class Metrics:
         Gauge("restream_open_files_limit", "Limit on open files, raised at start.", registry=registry).set(
             open_files_limit
         )
-        Gauge(
-            "restream_build_info", "Always 1; the labels tell.", ["version", "python_version"], registry=registry
-        ).labels(__version__, platform.python_version()).set(1)
+        build = {
+            "version": __version__,
+            "python_version": platform.python_version(),
+            "scanner": "compiled" if scanner.is_compiled else "python",
+        }
+        info = Gauge("restream_build_info", "Always 1; the labels tell.", list(build), registry=registry)
+        info.labels(**build).set(1)
         for mode in MODES:
             self._peak.labels(mode)
             self._stalls.labels(mode)

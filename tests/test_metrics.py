@@ -28,7 +28,7 @@ NAMES = {
     "restream_aborts_total": {"reason"},
     "restream_resident_memory_peak_bytes": set(),
     "restream_open_files_limit": set(),
-    "restream_build_info": {"version", "python_version"},
+    "restream_build_info": {"version", "python_version", "scanner"},
 }
 """Every metric of the design, with its labels."""
 

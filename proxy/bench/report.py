@@ -20,6 +20,7 @@ from proxy.bench.meters import Figures, Run
 from proxy.bench.parameters import Parameters
 from proxy.bench.screen import NOTHING, Table, mebibytes, megabytes, microseconds, seconds
 from proxy.bench.workloads import Workload
+from proxy.core import scanner
 from proxy.core.planning import MODES
 
 FORMAT = 2
@@ -121,7 +122,8 @@ def machine() -> dict[str, object]:
 def versions(arms: Iterable[Arm]) -> dict[str, str]:
     """Return the versions of ours and of the peers."""
     peers = {arm.name: arm.version for arm in arms if arm.version and arm.name not in MODES}
-    return {"kube-restream": __version__, **peers}
+    scanning = "with the compiled scanner" if scanner.is_compiled else "without a compiled scanner"
+    return {"kube-restream": f"{__version__} {scanning}", **peers}
 
 
 def describe(facts: dict[str, object], result: Result) -> str:
