@@ -9,7 +9,8 @@ from importlib import import_module
 import uvloop
 
 from proxy import __version__, app, process
-from proxy.settings import Settings, SettingsError, load, setting_kinds
+from proxy.loading import load
+from proxy.settings import Settings, SettingsError, setting_kinds
 from proxy.workers import supervisor
 from proxy.workers.child import StartError
 

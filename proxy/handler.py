@@ -10,13 +10,13 @@ from time import monotonic
 from urllib.parse import urlsplit
 
 from proxy.accesslog import AccessLog
+from proxy.addresses import is_loopback
 from proxy.core import headers, status
 from proxy.core.errors import ClientGoneError, ForbiddenError, RestreamError
 from proxy.core.headers import Lines, first, values
 from proxy.core.request import classify
 from proxy.downstream.answer import Request
 from proxy.progress import Progress
-from proxy.settings import is_loopback
 from proxy.transfer import Services, Transfer
 
 AUTHORITY = re.compile(rb"^[^:/?]+://[^/?]*")

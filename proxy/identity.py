@@ -9,7 +9,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from proxy import kubeconfig
-from proxy.settings import DownstreamTLS, Settings, SettingsError, UpstreamTLS, check_url
+from proxy.addresses import check_url
+from proxy.settings import DownstreamTLS, Settings, SettingsError, UpstreamTLS
 from proxy.upstream.pool import Address
 
 TOKEN = re.compile(rb"[\x21-\x7e]+")

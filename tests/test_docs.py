@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from proxy.cli import main
-from proxy.settings import Settings, load, setting_kinds
+from proxy.loading import load
+from proxy.settings import Settings, setting_kinds
 from tests.test_metrics import NAMES, WORKER_NAMES
 
 ROOT = Path(__file__).parent.parent

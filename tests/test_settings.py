@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from proxy.settings import Settings, SettingsError, load, parse_size, setting_kinds, split_address
+from proxy.addresses import split_address
+from proxy.loading import load, parse_size
+from proxy.settings import Settings, SettingsError, setting_kinds
 
 UPSTREAM = {"upstream": "http://127.0.0.1:8080"}
 

@@ -1,0 +1,69 @@
+"""Settings that do not go together, and those that are not safe: refused at start, in one line."""
+
+import math
+from typing import cast
+
+from proxy.addresses import check_url, is_loopback, split_address
+from proxy.settings import Settings, SettingsError, UpstreamTLS, setting_kinds, value_at
+
+MAX_WORKERS = 256
+"""More cores than that in one Pod are more likely a slip of the pen."""
+
+
+def check(settings: Settings) -> None:
+    """Refuse combinations that cannot work or are not safe."""
+    _check_addresses(settings)
+    _check_credentials(settings)
+    if (settings.tls.cert is None) != (settings.tls.key is None):
+        raise SettingsError("tls: cert and key belong together")
+    if (settings.upstream_tls.cert is None) != (settings.upstream_tls.key is None):
+        raise SettingsError("upstream_tls: cert and key belong together")
+    if settings.upstream_tls.ca and settings.upstream_tls.insecure:
+        raise SettingsError("upstream_tls.insecure: makes no sense with upstream_tls.ca")
+    _check_positive(settings)
+
+
+def _check_positive(settings: Settings) -> None:
+    if settings.workers != "auto" and not 0 < settings.workers <= MAX_WORKERS:
+        raise SettingsError(f"workers: must be auto, or from 1 to {MAX_WORKERS}")
+    for key, kind in setting_kinds().items():
+        if kind in (int, float) and not 0 < cast("float", value_at(settings, key)) < math.inf:
+            raise SettingsError(f"{key}: must be more than 0, and finite")
+
+
+def _check_addresses(settings: Settings) -> None:
+    for key in ("listen", "admin_listen"):
+        try:
+            split_address(getattr(settings, key))
+        except ValueError as error:
+            raise SettingsError(f"{key}: {error}") from None
+    if settings.upstream is None:
+        if settings.kubeconfig is None:
+            raise SettingsError("upstream: required (or a kubeconfig)")
+        return
+    try:
+        check_url(settings.upstream)
+    except ValueError:
+        raise SettingsError(
+            f"upstream: expected http://host:port or https://host:port, got {settings.upstream!r}"
+        ) from None
+
+
+def _check_credentials(settings: Settings) -> None:
+    has_own = settings.upstream_token_file or settings.upstream_tls.cert or settings.kubeconfig
+    if has_own and not settings.uses_own_identity:
+        key = next(key for key in ("kubeconfig", "upstream_token_file", "upstream_tls.cert") if value_at(settings, key))
+        raise SettingsError(
+            f"{key}: with identity pass-through, a client without a token would act as the proxy; "
+            "set identity: proxy-identity if that is meant"
+        )
+    if settings.kubeconfig and (settings.upstream_token_file or settings.upstream_tls != UpstreamTLS()):
+        raise SettingsError("kubeconfig: has its own TLS and credential; drop upstream_tls and upstream_token_file")
+    if settings.context and not settings.kubeconfig:
+        raise SettingsError("context: of which kubeconfig?")
+    if not settings.uses_own_identity:
+        return
+    if not has_own:
+        raise SettingsError("identity: proxy-identity needs a kubeconfig, upstream_token_file or upstream_tls.cert")
+    if not is_loopback(split_address(settings.listen)[0]):
+        raise SettingsError("listen: with identity proxy-identity whoever connects acts as the proxy; use loopback")
