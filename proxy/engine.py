@@ -7,6 +7,7 @@ from proxy.accesslog import AccessLog
 from proxy.core.weights import Weights
 from proxy.discovery import Discovery
 from proxy.downstream.listener import Listener
+from proxy.downstream.peer import Introductions
 from proxy.handler import Handler
 from proxy.metrics import Metrics
 from proxy.pages.reserve import Reserve
@@ -34,7 +35,8 @@ class Engine:
         reserve = Reserve(paging.reserve_bytes)
         services = Services(settings, own, self._upstream, self._discovery, weights, reserve, self.metrics)
         tls = identity.listener_tls(settings.tls)
-        self.listener = Listener(Handler(services, access_log), settings.limits, tls)
+        introductions = Introductions(settings.trusted_proxies)
+        self.listener = Listener(Handler(services, access_log), settings.limits, tls, introductions)
 
     async def problem(self) -> str:
         """Return what keeps requests from being answered, nothing if all is well."""

@@ -70,6 +70,8 @@ def _parse_yaml(name: str, text: str) -> object:
 
 def _typed(key: str, kind: object, value: object) -> object:
     """Read what a flag or a variable says as the setting's type; text stays text, whatever YAML would make of it."""
+    if isinstance(value, str) and kind == tuple[str, ...] and not value.startswith("["):
+        return [each for each in value.split(",") if each]  # as kubectl's own flags have it
     if isinstance(value, str) and get_origin(kind) is tuple:
         return _parse_yaml(key, value)
     if not isinstance(value, str) or kind not in (bool, int, float, Workers) or (kind == Workers and value == "auto"):

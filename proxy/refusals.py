@@ -1,6 +1,7 @@
 """Settings that do not go together, and those that are not safe: refused at start, in one line."""
 
 import math
+from ipaddress import ip_network
 from typing import cast
 
 from proxy.addresses import check_url, is_loopback, split_address
@@ -37,6 +38,11 @@ def _check_addresses(settings: Settings) -> None:
             split_address(getattr(settings, key))
         except ValueError as error:
             raise SettingsError(f"{key}: {error}") from None
+    for network in settings.trusted_proxies:
+        try:
+            ip_network(network, strict=False)
+        except ValueError:
+            raise SettingsError(f"trusted_proxies: expected networks such as 10.0.0.0/8, got {network!r}") from None
     if settings.upstream is None:
         if settings.kubeconfig is None:
             raise SettingsError("upstream: required (or a kubeconfig)")

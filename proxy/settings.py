@@ -89,6 +89,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kubeconfig: str | None = None
     context: str | None = None
     upstream_token_file: str | None = None
+    trusted_proxies: tuple[str, ...] = ()
     access_log: bool = True
     tls: DownstreamTLS = DownstreamTLS()
     upstream_tls: UpstreamTLS = UpstreamTLS()

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import assert_never, cast
 
-from proxy.core import headers, listoptions, planning
+from proxy.core import forwarding, headers, listoptions, planning
 from proxy.core.errors import (
     BadRequestError,
     PagesDisagreeError,
@@ -155,6 +155,12 @@ class Transfer:
             plans_list=not isinstance(plan, Raw),
             own_credential=credential.authorization if credential is not None else None,
             accept=accept,
+        )
+        lines = forwarding.forward(
+            lines,
+            request.peer.hop,
+            host=first(request.lines, b"host").encode("latin-1"),
+            version=b"1.0" if request.is_http10 else b"1.1",
         )
         if request.is_chunked:
             lines.append((b"Transfer-Encoding", b"chunked"))

@@ -123,6 +123,8 @@ FILES = {
     "negative": ("limits: {connect_seconds: -1}", "limits.connect_seconds: must be more than 0"),
     "not a number": ("limits: {connect_seconds: .nan}", "limits.connect_seconds: "),
     "endless": ("limits: {drain_seconds: .inf}", "limits.drain_seconds: "),
+    "trust in a name": ("trusted_proxies: [example.com]", "trusted_proxies: expected networks"),
+    "trust in text": ("trusted_proxies: 10.0.0.0/8", "trusted_proxies: "),
     "no workers": ("workers: 0", "workers: must be auto, or from 1 to 256"),
     "too many workers": ("workers: 1000", "workers: must be auto, or from 1 to 256"),
     "workers in words": ("workers: some", "workers: invalid enum value 'some' (expected one of auto, a number)"),

@@ -26,10 +26,19 @@ HOP_BY_HOP = frozenset(
 
 MODE_HEADER = b"x-restream-mode"
 
+PSEUDONYM = b"kube-restream"
+"""In Via, instead of a host name that would tell of the inside of a cluster (RFC 9110, section 7.6.3)."""
+
 REQUEST_OWN = frozenset({b"host", b"expect", MODE_HEADER})
 """Lines of a request that end here: the proxy writes its own Host and answers Expect itself."""
 
-CREDENTIAL_PREFIXES = (b"impersonate-", b"x-remote-")
+REMOTE_PREFIX = b"x-remote-"
+"""How a front proxy tells an apiserver who the client is; never what a client tells us."""
+
+CREDENTIAL_PREFIXES = (b"impersonate-", REMOTE_PREFIX)
+
+BEARER_PROTOCOL = b"base64url.bearer.authorization.k8s.io."
+"""How a browser, which cannot set Authorization on a WebSocket, hands in a token: as a subprotocol of that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +103,8 @@ def to_upstream(
 
     `plans_list` asks for an identity body, as an encoded one cannot be cut; `accept` replaces the client's. With an
     `own_credential` (the value of an Authorization line, or empty where TLS carries it) every inbound credential goes
-    first: else any client could borrow the proxy's rights under a name of its choice.
+    first: else any client could borrow the proxy's rights under a name of its choice. X-Remote-* goes in every mode:
+    the upstream would take it for the word of a front proxy from whoever reaches it with such a proxy's certificate.
     """
     dropped = HOP_BY_HOP | REQUEST_OWN | named_by_connection(lines)
     if plans_list:
@@ -104,9 +114,10 @@ def to_upstream(
     kept: Lines = [(b"Host", host)]
     for line in lines:
         name = line[0].lower()
-        if name in dropped or (own_credential is not None and is_credential(name)):
-            continue
-        kept.append(line)
+        if name not in dropped and not name.startswith(REMOTE_PREFIX):
+            kept.append(line)
+    if own_credential is not None:
+        kept = _without_credentials(kept)
     if accept is not None:
         kept.append((b"Accept", accept))
     if plans_list:
@@ -117,10 +128,31 @@ def to_upstream(
 
 
 def to_client(lines: Lines, *, mode: bytes) -> Lines:
-    """Return the response lines that the client sees: the upstream's own less the hop, plus X-Restream-Mode."""
+    """Return the response lines that the client sees: the upstream's own less the hop, plus Via and X-Restream-Mode."""
     dropped = HOP_BY_HOP | {MODE_HEADER} | named_by_connection(lines)
     kept = [line for line in lines if line[0].lower() not in dropped]
+    kept.append(via(b"1.1"))
     kept.append((b"X-Restream-Mode", mode))
+    return kept
+
+
+def via(version: bytes) -> tuple[bytes, bytes]:
+    """Return the line that a proxy adds to what it passes on (RFC 9110, section 7.6.3), with the `version` it got."""
+    return b"Via", version + b" " + PSEUDONYM
+
+
+def _without_credentials(lines: Lines) -> Lines:
+    kept: Lines = []
+    for name, value in lines:
+        key = name.lower()
+        if is_credential(key):
+            continue
+        if key == b"sec-websocket-protocol" and BEARER_PROTOCOL in value.lower():
+            subprotocols = map(bytes.strip, value.split(b","))
+            value = b", ".join(each for each in subprotocols if not each.lower().startswith(BEARER_PROTOCOL))  # noqa: PLW2901
+            if not value:
+                continue
+        kept.append((name, value))
     return kept
 
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from proxy.core.headers import Lines, first, values
 from proxy.core.request import is_upgrade
+from proxy.downstream.peer import Peer
 from proxy.http1 import LAST_CHUNK, NO_BODY_STATUSES, BodyStream, Piece, chunk, render_head
 
 
@@ -25,6 +26,7 @@ class Request:
     body: BodyStream | None
     is_chunked: bool = False
     answer: "Answer" = field(init=False)
+    peer: Peer = field(init=False)
 
     @property
     def expects_continue(self) -> bool:

@@ -18,6 +18,7 @@ from proxy.core.errors import BadRequestError, ClientGoneError, RestreamError
 from proxy.core.headers import Lines, first, values
 from proxy.core.status import phrase
 from proxy.downstream.answer import Answer, Request
+from proxy.downstream.peer import Introductions, Peer
 from proxy.http1 import BodyStream, Piece, render_head
 from proxy.settings import Limits
 
@@ -36,6 +37,7 @@ class Service:
 
     handler: Handler
     limits: Limits
+    introductions: Introductions
     connections: set["Connection"] = field(default_factory=set)
     is_draining: bool = False
     is_dropping: bool = False
@@ -51,6 +53,7 @@ class Connection(asyncio.Protocol):
         self._limits = service.limits
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        self._peer: Peer
         self._parser = httptools.HttpRequestParser(self)
         self._queue: deque[Request] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -74,6 +77,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:  # noqa: D102
         self._transport = stream = cast("asyncio.Transport", transport)  # uvloop's are not of its class
         stream.set_write_buffer_limits(high=self._limits.write_buffer_bytes)
+        self._peer = self._service.introductions.introduce(transport)
         self._service.connections.add(self)
         self._timer = self._loop.call_later(self._limits.idle_seconds, self._close_if_idle)
         if self.is_draining:  # accepted before the drain began, made after it has looked at the connections
@@ -168,7 +172,7 @@ class Connection(asyncio.Protocol):
             self._framing = name + b": " + first(lines, name).encode("latin-1")
         keep_alive = parser.should_keep_alive()
         request = Request(method, self._target, lines, is_http10, keep_alive, body, is_chunked)
-        request.answer = Answer(self, request)
+        request.answer, request.peer = Answer(self, request), self._peer
         self._incoming = body
         self._queue.append(request)
         if len(self._queue) > MAX_PIPELINED:
