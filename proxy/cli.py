@@ -22,7 +22,7 @@ HELP = {
     "mode": "how Lists travel: auto, streamed, paged, buffered or raw (default auto)",
     "kubeconfig": "act towards the upstream as this kubeconfig's user, as kubectl proxy does",
     "routes": "modes of some resources' Lists, as YAML: [{group: apps, resource: '*', mode: paged}]",
-    "identity": "pass-through (the client's credential, default) or proxy-identity",
+    "identity": "pass-through (the client's credential, default), proxy-identity or front-proxy",
 }
 TOOLS = {
     "backend": "proxy.backend.command",
@@ -32,6 +32,8 @@ TOOLS = {
 SPELLING = {
     "tls.cert": "--tls-cert",
     "tls.key": "--tls-key",
+    "tls.client_ca": "--client-ca",
+    "tls.client_certificate": "--client-certificate",
     "upstream_tls.ca": "--upstream-ca",
     "upstream_tls.insecure": "--upstream-insecure",
     "upstream_tls.server_name": "--upstream-server-name",

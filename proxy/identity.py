@@ -3,7 +3,6 @@
 import base64
 import re
 import ssl
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 from proxy import kubeconfig
 from proxy.addresses import check_url
 from proxy.settings import DownstreamTLS, Settings, SettingsError, UpstreamTLS
+from proxy.tls import ClientMaterial, ListenerTLS, keep_client_context
 from proxy.upstream.pool import Address
 
 TOKEN = re.compile(rb"[\x21-\x7e]+")
@@ -66,10 +66,14 @@ def bearer(token: bytes, key: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The upstream's address and, with `proxy-identity`, the proxy's own credential."""
+    """The upstream's address and, with `proxy-identity`, the proxy's own credential.
+
+    A front proxy's credential is its certificate, which is a matter of TLS alone.
+    """
 
     address: Address
     credential: Credential | None
+    is_front_proxy: bool = False
 
 
 def establish(settings: Settings) -> Identity:
@@ -82,57 +86,26 @@ def establish(settings: Settings) -> Identity:
             token_file=Path(settings.upstream_token_file) if settings.upstream_token_file else None,
             key="upstream_token_file",
         )
-    return Identity(_address(settings.upstream or "", settings.upstream_tls, "upstream_tls"), credential)
+    url, tls = settings.upstream or "", settings.upstream_tls
+    if tls != UpstreamTLS() and urlsplit(url).scheme != "https":
+        raise SettingsError("upstream_tls: set, but the upstream is not https")
+    material = ClientMaterial(
+        "upstream_tls", tls.ca, tls.insecure, (tls.cert, tls.key) if tls.cert and tls.key else None
+    )
+    address = _address(url, tls.server_name, material)
+    return Identity(address, credential, settings.effective_identity == "front-proxy")
 
 
 def listener_tls(tls: DownstreamTLS) -> ssl.SSLContext | None:
     """Return the main listener's TLS context, None where it speaks plain HTTP. Raises SettingsError."""
-    return server_tls(tls.cert, tls.key) if tls.cert and tls.key else None
+    return ListenerTLS(tls).context if tls.cert and tls.key else None
 
 
-def server_tls(cert: str, key: str) -> ssl.SSLContext:
-    """Return the listener's TLS context; HTTP/1.1 is all that it offers. Raises SettingsError."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.set_alpn_protocols(["http/1.1"])
-    _load_pair(context, cert, key, "tls")
-    return context
-
-
-def _address(url: str, tls: UpstreamTLS, path: str, ca_data: str | None = None) -> Address:
+def _address(url: str, server_name: str | None, material: ClientMaterial) -> Address:
     parts = urlsplit(url)
-    context = None
-    if parts.scheme == "https":
-        context = _client_tls(tls, path, ca_data)
-    elif tls != UpstreamTLS():
-        raise SettingsError(f"{path}: set, but the upstream is not https")
-    port = parts.port or (443 if context else 80)
-    return Address(parts.hostname or "", port, context, tls.server_name, parts.path.rstrip("/").encode())
-
-
-def _client_tls(tls: UpstreamTLS, path: str, ca_data: str | None) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=tls.ca, cadata=ca_data)
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(f"{path}.ca: {tls.ca or ''}: {error.strerror or 'not a PEM certificate'}") from None
-    # Clusters of before Go 1.15 and home-made CAs lack key usage extensions that Python 3.13 began to demand.
-    context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
-    if tls.insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    context.set_alpn_protocols(["http/1.1"])
-    if tls.cert and tls.key:
-        _load_pair(context, tls.cert, tls.key, path)
-    return context
-
-
-def _load_pair(context: ssl.SSLContext, cert: str, key: str, path: str) -> None:
-    for name, file in (("cert", cert), ("key", key)):
-        if not Path(file).is_file():
-            raise SettingsError(f"{path}.{name}: {file}: no such file")
-    try:
-        context.load_cert_chain(cert, key, password="")  # never prompt
-    except (OSError, ssl.SSLError):
-        raise SettingsError(f"{path}: {cert} and {key} are not a PEM certificate and its unencrypted key") from None
+    tls = keep_client_context(material) if parts.scheme == "https" else None
+    port = parts.port or (443 if tls else 80)
+    return Address(parts.hostname or "", port, tls, server_name, parts.path.rstrip("/").encode())
 
 
 def _from_kubeconfig(settings: Settings) -> Identity:
@@ -143,19 +116,9 @@ def _from_kubeconfig(settings: Settings) -> Identity:
         check_url(server)
     except ValueError:
         raise SettingsError(f"kubeconfig: cluster {chosen.cluster_name!r} has no usable server: {server!r}") from None
-    if urlsplit(server).scheme == "http":
-        return Identity(_address(server, UpstreamTLS(), "kubeconfig"), _credential(chosen))
-    with tempfile.TemporaryDirectory() as scratch:
-        cert, key = chosen.client_pair(Path(scratch))
-        tls = UpstreamTLS(
-            ca=chosen.path(cluster.certificate_authority),
-            insecure=cluster.insecure_skip_tls_verify,
-            server_name=cluster.tls_server_name,
-            cert=cert,
-            key=key,
-        )
-        address = _address(server, tls, "kubeconfig", chosen.ca_data())
-    return Identity(address, _credential(chosen))
+    ca = chosen.ca()
+    material = ClientMaterial("kubeconfig", ca, cluster.insecure_skip_tls_verify, chosen.client_pair())
+    return Identity(_address(server, cluster.tls_server_name, material), _credential(chosen))
 
 
 def _credential(chosen: kubeconfig.Chosen) -> Credential:

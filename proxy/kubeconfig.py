@@ -12,6 +12,7 @@ import msgspec
 import yaml
 
 from proxy.settings import SettingsError, explain
+from proxy.tls import Material
 
 
 class Cluster(msgspec.Struct, frozen=True, rename="kebab"):
@@ -88,30 +89,27 @@ class Chosen(msgspec.Struct, frozen=True):
         """Return where a file that the kubeconfig names is."""
         return str(self.folder / name) if name else None
 
-    def client_pair(self, scratch: Path) -> tuple[str | None, str | None]:
-        """Return the files of the client certificate and its key; data is written to `scratch`.
-
-        Python loads a client key from a file alone.
-        """
+    def client_pair(self) -> tuple[Material, Material] | None:
+        """Return the client certificate and its key. Raises SettingsError for one without the other."""
         user = self.user
-        cert = self._material("client-certificate", user.client_certificate, user.client_certificate_data, scratch)
-        key = self._material("client-key", user.client_key, user.client_key_data, scratch)
-        if (cert is None) != (key is None):
+        cert = self._material("client-certificate", user.client_certificate, user.client_certificate_data)
+        key = self._material("client-key", user.client_key, user.client_key_data)
+        if cert is None and key is None:
+            return None
+        if cert is None or key is None:
             raise SettingsError("kubeconfig: client-certificate and client-key belong together")
         return cert, key
 
-    def ca_data(self) -> str | None:
-        """Return the CA certificates that the file itself holds."""
-        data = self.cluster.certificate_authority_data
-        return _decode(data, "certificate-authority-data") if data else None
+    def ca(self) -> Material | None:
+        """Return the CA certificates."""
+        cluster = self.cluster
+        return self._material(
+            "certificate-authority", cluster.certificate_authority, cluster.certificate_authority_data
+        )
 
-    def _material(self, name: str, path: str | None, data: str | None, scratch: Path) -> str | None:
-        if not data:
-            return self.path(path)
-        file = scratch / name
-        file.touch(mode=0o600)
-        file.write_text(_decode(data, f"{name}-data"), encoding="ascii")
-        return str(file)
+    def _material(self, name: str, path: str | None, data: str | None) -> Material | None:
+        """Return PEM; data beats a file, as for client-go."""
+        return _decode(data, f"{name}-data") if data else self.path(path)
 
 
 def choose(path: str, context: str | None) -> Chosen:
@@ -148,11 +146,11 @@ def _find(entries: list[Named] | None, kind: Literal["cluster", "user", "context
     raise SettingsError(f"kubeconfig: no {kind} called {name!r}")
 
 
-def _decode(data: str, key: str) -> str:
+def _decode(data: str, key: str) -> bytes:
     try:
-        text = base64.b64decode("".join(data.split()), validate=True).decode("ascii")
-    except (binascii.Error, UnicodeDecodeError, ValueError):
-        text = ""
-    if not text:
+        text = base64.b64decode("".join(data.split()), validate=True)
+    except (binascii.Error, ValueError):
+        text = b""
+    if not text or not text.isascii():
         raise SettingsError(f"kubeconfig: {key} is not base64 of PEM")
     return text

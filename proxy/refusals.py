@@ -15,6 +15,7 @@ def check(settings: Settings) -> None:
     """Refuse combinations that cannot work or are not safe."""
     _check_addresses(settings)
     _check_credentials(settings)
+    _check_clients(settings)
     if (settings.tls.cert is None) != (settings.tls.key is None):
         raise SettingsError("tls: cert and key belong together")
     if (settings.upstream_tls.cert is None) != (settings.upstream_tls.key is None):
@@ -57,7 +58,7 @@ def _check_addresses(settings: Settings) -> None:
 
 def _check_credentials(settings: Settings) -> None:
     has_own = settings.upstream_token_file or settings.upstream_tls.cert or settings.kubeconfig
-    if has_own and not settings.uses_own_identity:
+    if has_own and settings.effective_identity == "pass-through":
         key = next(key for key in ("kubeconfig", "upstream_token_file", "upstream_tls.cert") if value_at(settings, key))
         raise SettingsError(
             f"{key}: with identity pass-through, a client without a token would act as the proxy; "
@@ -67,9 +68,39 @@ def _check_credentials(settings: Settings) -> None:
         raise SettingsError("kubeconfig: has its own TLS and credential; drop upstream_tls and upstream_token_file")
     if settings.context and not settings.kubeconfig:
         raise SettingsError("context: of which kubeconfig?")
+    if settings.effective_identity == "front-proxy":
+        _check_front_proxy(settings)
     if not settings.uses_own_identity:
         return
     if not has_own:
         raise SettingsError("identity: proxy-identity needs a kubeconfig, upstream_token_file or upstream_tls.cert")
-    if not is_loopback(split_address(settings.listen)[0]):
-        raise SettingsError("listen: with identity proxy-identity whoever connects acts as the proxy; use loopback")
+
+
+def _check_clients(settings: Settings) -> None:
+    """Refuse that whoever connects acts as the proxy, unless only this machine connects or a setting says so."""
+    tls = settings.tls
+    if tls.client_ca and not tls.cert:
+        raise SettingsError("tls.client_ca: clients show certificates to a listener with TLS; set tls.cert and tls.key")
+    if tls.client_certificate == "optional" and not tls.client_ca:
+        raise SettingsError("tls.client_certificate: vouched for by which tls.client_ca?")
+    is_open = not (is_loopback(split_address(settings.listen)[0]) or settings.demands_client_certificates)
+    if settings.uses_own_identity and is_open and not settings.anyone_may_act_as_proxy:
+        raise SettingsError(
+            "listen: with identity proxy-identity whoever connects acts as the proxy; use loopback, demand client "
+            "certificates (tls.client_ca) or set anyone_may_act_as_proxy: true"
+        )
+    if settings.anyone_may_act_as_proxy and not settings.uses_own_identity:
+        raise SettingsError("anyone_may_act_as_proxy: makes no sense without identity: proxy-identity")
+
+
+def _check_front_proxy(settings: Settings) -> None:
+    """Refuse a front proxy that could not tell who its clients are, or that the upstream would not believe."""
+    if settings.kubeconfig or settings.upstream_token_file:
+        key = "kubeconfig" if settings.kubeconfig else "upstream_token_file"
+        raise SettingsError(f"{key}: identity front-proxy speaks for its clients, with upstream_tls.cert alone")
+    if not settings.tls.client_ca:
+        raise SettingsError("tls.client_ca: identity front-proxy needs to know who may vouch for clients")
+    if not settings.upstream_tls.cert:
+        raise SettingsError(
+            "upstream_tls.cert: identity front-proxy needs one that the upstream's requestheader CA signed"
+        )

@@ -12,10 +12,16 @@ from proxy.core.planning import ListMode
 
 KIB, MIB = 1 << 10, 1 << 20
 
-Identity = Literal["pass-through", "proxy-identity"]
+Identity = Literal["pass-through", "proxy-identity", "front-proxy"]
+ClientCertificate = Literal["required", "optional"]
 Workers = int | Literal["auto"]
 
-CHOICES = {"mode": get_args(ListMode), "identity": get_args(Identity), "workers": ("auto", "a number")}
+CHOICES = {
+    "mode": get_args(ListMode),
+    "identity": get_args(Identity),
+    "workers": ("auto", "a number"),
+    "client_certificate": get_args(ClientCertificate),
+}
 
 
 class SettingsError(Exception):
@@ -23,10 +29,12 @@ class SettingsError(Exception):
 
 
 class DownstreamTLS(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """TLS on the main listener; both files or neither."""
+    """TLS on the main listener; both files or neither. `client_ca` is who may vouch for clients."""
 
     cert: str | None = None
     key: str | None = None
+    client_ca: str | None = None
+    client_certificate: ClientCertificate = "required"
 
 
 class UpstreamTLS(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,6 +97,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kubeconfig: str | None = None
     context: str | None = None
     upstream_token_file: str | None = None
+    anyone_may_act_as_proxy: bool = False
     trusted_proxies: tuple[str, ...] = ()
     access_log: bool = True
     tls: DownstreamTLS = DownstreamTLS()
@@ -104,9 +113,19 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.mode, "settings"
 
     @property
+    def effective_identity(self) -> Identity:
+        """Return who the upstream sees, with the default that goes by the kubeconfig."""
+        return self.identity or ("proxy-identity" if self.kubeconfig else "pass-through")
+
+    @property
     def uses_own_identity(self) -> bool:
         """Whether the upstream sees the proxy's credential instead of the client's."""
-        return (self.identity or ("proxy-identity" if self.kubeconfig else "pass-through")) == "proxy-identity"
+        return self.effective_identity == "proxy-identity"
+
+    @property
+    def demands_client_certificates(self) -> bool:
+        """Whether nobody gets as far as HTTP whom the client CA does not vouch for."""
+        return self.tls.client_ca is not None and self.tls.client_certificate == "required"
 
 
 def setting_kinds() -> dict[str, object]:

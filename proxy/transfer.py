@@ -4,12 +4,13 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import assert_never, cast
 
-from proxy.core import forwarding, headers, listoptions, planning
+from proxy.core import forwarding, headers, listoptions, planning, users
 from proxy.core.errors import (
     BadRequestError,
     PagesDisagreeError,
     TokenLoopError,
     TokenRefusedError,
+    UnauthorizedError,
     UnstitchableError,
 )
 from proxy.core.headers import Lines, first, values
@@ -155,6 +156,7 @@ class Transfer:
             plans_list=not isinstance(plan, Raw),
             own_credential=credential.authorization if credential is not None else None,
             accept=accept,
+            remote_user=self._remote_user(),
         )
         lines = forwarding.forward(
             lines,
@@ -166,6 +168,15 @@ class Transfer:
             lines.append((b"Transfer-Encoding", b"chunked"))
         long_running = self._progress.info.is_long_running or request.wants_upgrade
         return UpstreamRequest(request.method, target, lines, request.body, request.is_chunked, long_running)
+
+    def _remote_user(self) -> Lines | None:
+        """Return what a front proxy says of its client. Raises UnauthorizedError where there is nothing to say."""
+        if not self._services.identity.is_front_proxy:
+            return None
+        user = self._request.peer.user
+        if user is None:  # without a user the upstream might take us for who our own certificate says
+            raise UnauthorizedError("a client certificate with a name is required")
+        return users.remote_lines(user)
 
     # --- the way back -----------------------------------------------------------------------------------------------
 

@@ -152,6 +152,24 @@ FILES = {
     ),
     "identity on all interfaces": ("{kubeconfig: a, listen: ':1'}", "listen: "),
     "identity on a name": ("{kubeconfig: a, listen: 'example.com:1'}", "listen: "),
+    "front proxy for everybody": (
+        "{identity: front-proxy, upstream: https://a, upstream_tls: {cert: a, key: b}}",
+        "tls.client_ca: ",
+    ),
+    "front proxy without a word": (
+        "{identity: front-proxy, upstream: https://a, tls: {cert: a, key: b, client_ca: c}}",
+        "upstream_tls.cert: ",
+    ),
+    "front proxy with a token": ("{identity: front-proxy, upstream_token_file: a}", "upstream_token_file: "),
+    "front proxy with a kubeconfig": ("{identity: front-proxy, kubeconfig: a}", "kubeconfig: "),
+    "client CA without TLS": ("tls: {client_ca: a}", "tls.client_ca: "),
+    "optional what": ("tls: {client_certificate: optional}", "tls.client_certificate: "),
+    "odd client certificate": ("tls: {client_certificate: maybe}", "tls.client_certificate: "),
+    "anyone may, but as whom": ("anyone_may_act_as_proxy: true", "anyone_may_act_as_proxy: "),
+    "identity for some": (
+        "{kubeconfig: a, listen: ':1', tls: {cert: a, key: b, client_ca: c, client_certificate: optional}}",
+        "listen: ",
+    ),
     "kubeconfig and TLS": ("{kubeconfig: a, upstream_tls: {insecure: true}}", "kubeconfig: "),
     "kubeconfig and token": ("{kubeconfig: a, upstream_token_file: b}", "kubeconfig: "),
     "context of nothing": ("context: a", "context: "),
@@ -191,6 +209,12 @@ def test_settings_that_do_not_depend_on_the_proxy_identity(tmp_path: Path) -> No
     for host in ("127.0.0.1", "127.0.0.2", "localhost", "[::1]"):
         assert load(write(tmp_path, f"{{kubeconfig: a, listen: '{host}:1'}}"), {}, {}).uses_own_identity
     assert not load(None, {}, UPSTREAM).uses_own_identity
+
+
+@pytest.mark.parametrize("text", ["anyone_may_act_as_proxy: true", "tls: {cert: a, key: b, client_ca: c}"])
+def test_own_identity_beyond_loopback(tmp_path: Path, text: str) -> None:
+    """Where clients have to show certificates, or a setting says plainly what it does, all interfaces are fine."""
+    assert load(write(tmp_path, f"{{kubeconfig: a, listen: ':1', {text}}}"), {}, {}).uses_own_identity
 
 
 def test_workers_in_words_are_refused() -> None:

@@ -4,7 +4,7 @@
 case in which they were written and are compared in lower case.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 Lines = list[tuple[bytes, bytes]]
@@ -97,7 +97,13 @@ def _quality(text: str) -> float:
 
 
 def to_upstream(
-    lines: Lines, *, host: bytes, plans_list: bool, own_credential: bytes | None, accept: bytes | None = None
+    lines: Lines,
+    *,
+    host: bytes,
+    plans_list: bool,
+    own_credential: bytes | None,
+    accept: bytes | None = None,
+    remote_user: Lines | None = None,
 ) -> Lines:
     """Return the request lines that the upstream sees, in the client's order.
 
@@ -105,6 +111,8 @@ def to_upstream(
     `own_credential` (the value of an Authorization line, or empty where TLS carries it) every inbound credential goes
     first: else any client could borrow the proxy's rights under a name of its choice. X-Remote-* goes in every mode:
     the upstream would take it for the word of a front proxy from whoever reaches it with such a proxy's certificate.
+    As such a proxy we tell with `remote_user` who the client is; as whom it wants to act (Impersonate-*) it says
+    itself, and the upstream judges by that user's rights.
     """
     dropped = HOP_BY_HOP | REQUEST_OWN | named_by_connection(lines)
     if plans_list:
@@ -117,7 +125,9 @@ def to_upstream(
         if name not in dropped and not name.startswith(REMOTE_PREFIX):
             kept.append(line)
     if own_credential is not None:
-        kept = _without_credentials(kept)
+        kept = _without_credentials(kept, is_credential)
+    if remote_user is not None:
+        kept = _without_credentials(kept, is_authorization) + remote_user
     if accept is not None:
         kept.append((b"Accept", accept))
     if plans_list:
@@ -141,11 +151,11 @@ def via(version: bytes) -> tuple[bytes, bytes]:
     return b"Via", version + b" " + PSEUDONYM
 
 
-def _without_credentials(lines: Lines) -> Lines:
+def _without_credentials(lines: Lines, is_one: Callable[[bytes], bool]) -> Lines:
     kept: Lines = []
     for name, value in lines:
         key = name.lower()
-        if is_credential(key):
+        if is_one(key):
             continue
         if key == b"sec-websocket-protocol" and BEARER_PROTOCOL in value.lower():
             subprotocols = map(bytes.strip, value.split(b","))
@@ -158,7 +168,12 @@ def _without_credentials(lines: Lines) -> Lines:
 
 def is_credential(name: bytes) -> bool:
     """Whether a line (its name in lower case) says who the client is."""
-    return name == b"authorization" or name.startswith(CREDENTIAL_PREFIXES)
+    return is_authorization(name) or name.startswith(CREDENTIAL_PREFIXES)
+
+
+def is_authorization(name: bytes) -> bool:
+    """Whether a line (its name in lower case) proves who the client is."""
+    return name == b"authorization"
 
 
 def named_by_connection(lines: Lines) -> frozenset[bytes]:

@@ -16,10 +16,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.fakes.apiserver import SMALL_LIST, Apiserver, response
+from tests.fakes.certificates import Certificates, needs_openssl
 from tests.fakes.child import Child, environment, serving
 from tests.fakes.running import eventually
 from tests.fakes.wire import Client, request
-from tests.test_identity import Certificates, needs_openssl
 from tests.workers.processes import connections_of, is_running, memory_of, workers_of
 
 PODS = "restream_requests_total code=200 group= mode=streamed reason=streaming_encoder resource=pods verb=list"
