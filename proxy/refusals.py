@@ -1,10 +1,12 @@
 """Settings that do not go together, and those that are not safe: refused at start, in one line."""
 
 import math
+import re
 from ipaddress import ip_network
 from typing import cast
 
 from proxy.addresses import check_url, is_loopback, split_address
+from proxy.core.filters import compile_one
 from proxy.settings import Settings, SettingsError, UpstreamTLS, setting_kinds, value_at
 
 MAX_WORKERS = 256
@@ -16,6 +18,7 @@ def check(settings: Settings) -> None:
     _check_addresses(settings)
     _check_credentials(settings)
     _check_clients(settings)
+    _check_filters(settings)
     if (settings.tls.cert is None) != (settings.tls.key is None):
         raise SettingsError("tls: cert and key belong together")
     if (settings.upstream_tls.cert is None) != (settings.upstream_tls.key is None):
@@ -91,6 +94,16 @@ def _check_clients(settings: Settings) -> None:
         )
     if settings.anyone_may_act_as_proxy and not settings.uses_own_identity:
         raise SettingsError("anyone_may_act_as_proxy: makes no sense without identity: proxy-identity")
+
+
+def _check_filters(settings: Settings) -> None:
+    for key, kind in setting_kinds().items():
+        if key.startswith("filters.") and kind == tuple[str, ...]:
+            for expression in cast("tuple[str, ...]", value_at(settings, key)):
+                try:
+                    compile_one(expression)
+                except re.error as error:
+                    raise SettingsError(f"{key}: not a regular expression: {expression!r}: {error}") from None
 
 
 def _check_front_proxy(settings: Settings) -> None:

@@ -13,6 +13,7 @@ from proxy.core.planning import ListMode
 KIB, MIB = 1 << 10, 1 << 20
 
 Identity = Literal["pass-through", "proxy-identity", "front-proxy"]
+Activity = Literal["auto", "always", "never"]
 ClientCertificate = Literal["required", "optional"]
 Workers = int | Literal["auto"]
 
@@ -21,6 +22,7 @@ CHOICES = {
     "identity": get_args(Identity),
     "workers": ("auto", "a number"),
     "client_certificate": get_args(ClientCertificate),
+    "active": get_args(Activity),
 }
 
 
@@ -45,6 +47,16 @@ class UpstreamTLS(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     server_name: str | None = None
     cert: str | None = None
     key: str | None = None
+
+
+class Filters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """kubectl proxy's filters, with its defaults; regular expressions."""
+
+    active: Activity = "auto"
+    accept_hosts: tuple[str, ...] = (r"^localhost$", r"^127\.0\.0\.1$", r"^\[::1\]$")
+    accept_paths: tuple[str, ...] = ("^.*",)
+    reject_paths: tuple[str, ...] = ("^/api/.*/pods/.*/exec", "^/api/.*/pods/.*/attach")
+    reject_methods: tuple[str, ...] = ()
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,6 +114,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     access_log: bool = True
     tls: DownstreamTLS = DownstreamTLS()
     upstream_tls: UpstreamTLS = UpstreamTLS()
+    filters: Filters = Filters()
     limits: Limits = Limits()
     paging: Paging = Paging()
 
@@ -121,6 +134,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def uses_own_identity(self) -> bool:
         """Whether the upstream sees the proxy's credential instead of the client's."""
         return self.effective_identity == "proxy-identity"
+
+    @property
+    def filters_requests(self) -> bool:
+        """Whether requests are filtered: unless told otherwise, where whoever connects acts as the proxy."""
+        return self.filters.active == "always" or (self.filters.active == "auto" and self.uses_own_identity)
 
     @property
     def demands_client_certificates(self) -> bool:

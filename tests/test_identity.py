@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from proxy import identity
-from proxy.settings import DownstreamTLS, Settings, SettingsError, UpstreamTLS
+from proxy.settings import DownstreamTLS, Filters, Settings, SettingsError, UpstreamTLS
 from tests.fakes.apiserver import SMALL_LIST, WAY, Apiserver
 from tests.fakes.certificates import Certificates, make_certificates, needs_openssl
 from tests.fakes.running import running
@@ -53,7 +53,7 @@ INBOUND = [
 ]
 
 
-@pytest.mark.parametrize("host", [b"127.0.0.1", b"localhost:8001", b"[::1]:8001", b"127.0.0.53"])
+@pytest.mark.parametrize("host", [b"127.0.0.1", b"localhost:8001", b"[::1]:8001", b"LOCALHOST:"])
 async def test_own_identity_replaces_every_inbound_credential(tmp_path: Path, host: bytes) -> None:
     """With a kubeconfig the upstream sees the proxy's token and nothing of what the client says about itself."""
     async with Apiserver() as upstream:
@@ -79,7 +79,17 @@ async def test_pass_through_touches_no_credential() -> None:
 
 @pytest.mark.parametrize(
     "host",
-    [b"evil.example", b"localhost.evil.example", b"127.0.0.1.evil.example", b"10.0.0.1:8001", b"", b"[::1", b"@"],
+    [
+        b"evil.example",
+        b"localhost.evil.example",
+        b"127.0.0.1.evil.example",
+        b"10.0.0.1:8001",
+        b"",
+        b"[::1",
+        b"@",
+        b"127.0.0.1:80:80",
+        b"::1",
+    ],
 )
 async def test_rebound_names_are_refused(tmp_path: Path, host: bytes) -> None:
     """With an own identity a Host that is not loopback is refused with 403 (DNS rebinding)."""
@@ -91,6 +101,35 @@ async def test_rebound_names_are_refused(tmp_path: Path, host: bytes) -> None:
                 assert b'"reason":"Forbidden"' in answer.body
             assert (await proxy.ask(request("/api/v1/secrets", host=None, version="1.0"))).status == 403
         assert upstream.exchanges == []
+
+
+async def test_paths_and_methods_are_filtered(tmp_path: Path) -> None:
+    """Kubectl proxy's filters: no exec by default, however it is written; what the settings say else."""
+    exec_ = "/api/v1/namespaces/default/pods/a/exec?command=id"
+    refused = [exec_, exec_.replace("exec", "%65xec"), "/" + exec_, "/x/.." + exec_, exec_.replace("exec", "attach")]
+    async with Apiserver() as upstream:
+        config = kubeconfig(tmp_path, upstream.url)
+        async with running(None, kubeconfig=config) as proxy:  # type: ignore[arg-type]
+            for target in refused:
+                answer = await proxy.ask(request(target, method="POST"))
+                assert answer.status == 403
+                assert b"filters.reject_paths" in answer.body
+            assert (await proxy.ask(request("/api/v1/namespaces/default/pods/a/log"))).status == 200
+        filters = Filters(accept_hosts=(r"^proxy$",), accept_paths=("^/api/",), reject_methods=("^DELETE$",))
+        async with running(None, kubeconfig=config, filters=filters) as proxy:  # type: ignore[arg-type]
+            for target, method, host, status in (
+                ("/api/v1/pods", "GET", b"proxy:1", 200),
+                ("/api/v1/pods", "DELETE", b"proxy:1", 403),
+                ("/version", "GET", b"proxy", 403),
+                ("/api/../version", "GET", b"proxy", 403),
+                ("/api/v1/pods", "GET", b"localhost", 403),
+                (exec_, "POST", b"proxy", 403),
+            ):
+                assert (await proxy.ask(request(target, method=method, host=host))).status == status
+        async with running(None, kubeconfig=config, filters=Filters(active="never")) as proxy:  # type: ignore[arg-type]
+            assert (await proxy.ask(request(exec_, method="POST", host=b"evil.example"))).status == 200
+        async with running(upstream.url, filters=Filters(active="always")) as proxy:
+            assert (await proxy.ask(request(exec_, method="POST"))).status == 403
 
 
 # --- kubeconfig -------------------------------------------------------------------------------------------------------

@@ -162,6 +162,8 @@ FILES = {
     ),
     "front proxy with a token": ("{identity: front-proxy, upstream_token_file: a}", "upstream_token_file: "),
     "front proxy with a kubeconfig": ("{identity: front-proxy, kubeconfig: a}", "kubeconfig: "),
+    "no expression": ("filters: {accept_hosts: ['(']}", "filters.accept_hosts: not a regular expression"),
+    "filters, perhaps": ("filters: {active: maybe}", "filters.active: "),
     "client CA without TLS": ("tls: {client_ca: a}", "tls.client_ca: "),
     "optional what": ("tls: {client_certificate: optional}", "tls.client_certificate: "),
     "odd client certificate": ("tls: {client_certificate: maybe}", "tls.client_certificate: "),
@@ -215,6 +217,14 @@ def test_settings_that_do_not_depend_on_the_proxy_identity(tmp_path: Path) -> No
 def test_own_identity_beyond_loopback(tmp_path: Path, text: str) -> None:
     """Where clients have to show certificates, or a setting says plainly what it does, all interfaces are fine."""
     assert load(write(tmp_path, f"{{kubeconfig: a, listen: ':1', {text}}}"), {}, {}).uses_own_identity
+
+
+def test_lists_in_words() -> None:
+    """A list of texts may be written as kubectl has it, or as YAML."""
+    for text in ("^a$,^b$", "['^a$', '^b$']"):
+        assert load(None, {}, {**UPSTREAM, "filters.accept_hosts": text}).filters.accept_hosts == ("^a$", "^b$")
+        assert load(None, {"RESTREAM_FILTERS_ACCEPT_HOSTS": text}, UPSTREAM).filters.accept_hosts == ("^a$", "^b$")
+    assert load(None, {}, {**UPSTREAM, "trusted_proxies": "10.0.0.0/8,::1"}).trusted_proxies == ("10.0.0.0/8", "::1")
 
 
 def test_workers_in_words_are_refused() -> None:
