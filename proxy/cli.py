@@ -21,6 +21,8 @@ HELP = {
     "workers": "how many processes serve: a number, or auto for one a CPU (default 1)",
     "mode": "how Lists travel: auto, streamed, paged, buffered or raw (default auto)",
     "kubeconfig": "act towards the upstream as this kubeconfig's user, as kubectl proxy does",
+    "context": "the context of the kubeconfig, or of $KUBECONFIG",
+    "in_cluster": "take address, CA and (with proxy-identity) token from the Pod's service account",
     "routes": "modes of some resources' Lists, as YAML: [{group: apps, resource: '*', mode: paged}]",
     "identity": "pass-through (the client's credential, default), proxy-identity or front-proxy",
 }

@@ -26,6 +26,7 @@ class Engine:
         """Read what the settings name; `log` is for the access log. Raises SettingsError."""
         self._settings = settings
         own = identity.establish(settings)
+        self._identity = own
         self._upstream = Upstream(own.address, settings.limits)
         self.metrics = Metrics(process.raise_open_files_limit())
         access_log = AccessLog(log if settings.access_log else None)
@@ -46,4 +47,5 @@ class Engine:
         """Drain: let requests under way finish, then drop the rest."""
         await self.listener.drain(self._settings.limits.drain_seconds)
         await self._discovery.close()
+        await self._identity.close()
         self._upstream.close()

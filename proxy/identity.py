@@ -1,67 +1,23 @@
 """Where the upstream is and who the proxy is to it: from plain settings, or from a kubeconfig as kubectl proxy does."""
 
 import base64
-import re
+import os
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from proxy import kubeconfig
 from proxy.addresses import check_url
+from proxy.credentials import Credential, Pair, Renewed, TokenFile, bearer
+from proxy.execplugin import ExecPlugin
 from proxy.settings import DownstreamTLS, Settings, SettingsError, UpstreamTLS
 from proxy.tls import ClientMaterial, ListenerTLS, keep_client_context
 from proxy.upstream.pool import Address
 
-TOKEN = re.compile(rb"[\x21-\x7e]+")
-"""RFC 6750 allows less; what matters here is that no line can end within."""
-
-
-class Credential:
-    """What the upstream is told about who asks, in place of everything that a client says about itself.
-
-    `authorization` is empty where a client certificate says it. `key` is the setting to name in an error.
-    """
-
-    def __init__(self, authorization: bytes = b"", token_file: Path | None = None, key: str = "") -> None:
-        self._authorization = authorization
-        self._token_file = token_file
-        self._key = key
-        self._read_at: int | None = None
-        if token_file:
-            self._refresh(token_file)
-
-    @property
-    def authorization(self) -> bytes:
-        """Return the value of the Authorization line; a token file is read again when it has changed."""
-        if self._token_file:
-            self._refresh(self._token_file)
-        return self._authorization
-
-    def _refresh(self, token_file: Path) -> None:
-        """Kubelets rotate a Pod's service-account token in place, hourly by default.
-
-        What cannot be read later on leaves the last good token in use.
-        """
-        try:
-            changed_at = token_file.stat().st_mtime_ns
-            if changed_at != self._read_at:
-                self._authorization = bearer(token_file.read_bytes(), self._key)
-                self._read_at = changed_at
-        except OSError as error:
-            if self._read_at is None:
-                raise SettingsError(f"{self._key}: {token_file}: {error.strerror}") from None
-        except SettingsError:
-            if self._read_at is None:
-                raise
-
-
-def bearer(token: bytes, key: str) -> bytes:
-    """Return the value of an Authorization line. Raises SettingsError where the token could end the line."""
-    token = token.strip()
-    if not TOKEN.fullmatch(token):
-        raise SettingsError(f"{key}: not a token: empty, or with white space or control characters inside")
-    return b"Bearer " + token
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where a Pod finds its token and the cluster's CA (InClusterConfig in client-go)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,25 +31,37 @@ class Identity:
     credential: Credential | None
     is_front_proxy: bool = False
 
+    async def close(self) -> None:
+        """Stop to obtain a credential."""
+        if self.credential is not None:
+            await self.credential.close()
+
 
 def establish(settings: Settings) -> Identity:
     """Read every file that the settings name. Raises SettingsError with the key's path."""
     if settings.kubeconfig:
         return _from_kubeconfig(settings)
+    url, tls, token_file = settings.upstream or "", settings.upstream_tls, settings.upstream_token_file
+    ca, key = tls.ca, "upstream_token_file"
+    if settings.in_cluster:
+        url = url or _in_cluster_url()
+        ca, token_file, key = str(SERVICE_ACCOUNT / "ca.crt"), str(SERVICE_ACCOUNT / "token"), "in_cluster"
+    elif tls != UpstreamTLS() and urlsplit(url).scheme != "https":
+        raise SettingsError("upstream_tls: set, but the upstream is not https")
     credential = None
     if settings.uses_own_identity:
-        credential = Credential(
-            token_file=Path(settings.upstream_token_file) if settings.upstream_token_file else None,
-            key="upstream_token_file",
-        )
-    url, tls = settings.upstream or "", settings.upstream_tls
-    if tls != UpstreamTLS() and urlsplit(url).scheme != "https":
-        raise SettingsError("upstream_tls: set, but the upstream is not https")
-    material = ClientMaterial(
-        "upstream_tls", tls.ca, tls.insecure, (tls.cert, tls.key) if tls.cert and tls.key else None
-    )
+        credential = TokenFile(Path(token_file), key) if token_file else Credential()
+    pair = (tls.cert, tls.key) if tls.cert and tls.key else None
+    material = ClientMaterial("in_cluster" if settings.in_cluster else "upstream_tls", ca, tls.insecure, pair)
     address = _address(url, tls.server_name, material)
     return Identity(address, credential, settings.effective_identity == "front-proxy")
+
+
+def _in_cluster_url() -> str:
+    host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT")
+    if not host or not port:
+        raise SettingsError("in_cluster: KUBERNETES_SERVICE_HOST and _PORT are not set: not in a Pod?")
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
 
 
 def listener_tls(tls: DownstreamTLS) -> ssl.SSLContext | None:
@@ -101,9 +69,12 @@ def listener_tls(tls: DownstreamTLS) -> ssl.SSLContext | None:
     return ListenerTLS(tls).context if tls.cert and tls.key else None
 
 
-def _address(url: str, server_name: str | None, material: ClientMaterial) -> Address:
+def _address(
+    url: str, server_name: str | None, material: ClientMaterial, pair: Callable[[], Pair | None] = lambda: None
+) -> Address:
+    """Return the address; `pair` is a client certificate that comes and goes."""
     parts = urlsplit(url)
-    tls = keep_client_context(material) if parts.scheme == "https" else None
+    tls = keep_client_context(material, pair) if parts.scheme == "https" else None
     port = parts.port or (443 if tls else 80)
     return Address(parts.hostname or "", port, tls, server_name, parts.path.rstrip("/").encode())
 
@@ -116,17 +87,35 @@ def _from_kubeconfig(settings: Settings) -> Identity:
         check_url(server)
     except ValueError:
         raise SettingsError(f"kubeconfig: cluster {chosen.cluster_name!r} has no usable server: {server!r}") from None
-    ca = chosen.ca()
-    material = ClientMaterial("kubeconfig", ca, cluster.insecure_skip_tls_verify, chosen.client_pair())
-    return Identity(_address(server, cluster.tls_server_name, material), _credential(chosen))
+    credential = _credential(chosen)
+    material = ClientMaterial("kubeconfig", chosen.ca(), cluster.insecure_skip_tls_verify, chosen.client_pair())
+    if not isinstance(credential, Renewed):
+        return Identity(_address(server, cluster.tls_server_name, material), credential)
+    address = _address(server, cluster.tls_server_name, material, lambda: credential.pair)
+    if address.tls is not None:
+        credential.changed = address.tls.renew
+    return Identity(address, credential)
 
 
 def _credential(chosen: kubeconfig.Chosen) -> Credential:
+    """Return the credential, by client-go's order of precedence."""
     user = chosen.user
     if user.token_file:
-        return Credential(token_file=Path(chosen.path(user.token_file) or ""), key="kubeconfig: tokenFile")
+        return TokenFile(Path(user.token_file), "kubeconfig: tokenFile")
     if user.token:
         return Credential(bearer(user.token.encode(), "kubeconfig: token"))
     if user.username:
         return Credential(b"Basic " + base64.b64encode(f"{user.username}:{user.password or ''}".encode()))
+    if user.exec:
+        return Renewed(ExecPlugin(user.exec, chosen.cluster).obtain)
+    if user.auth_provider:
+        return _from_auth_provider(user.auth_provider)
     return Credential()
+
+
+def _from_auth_provider(provider: kubeconfig.AuthProvider) -> Credential:
+    if provider.name != "oidc":
+        raise SettingsError(f"kubeconfig: auth-provider {provider.name!r} has left Kubernetes; use its exec plugin")
+    from proxy.oidc import OIDC  # noqa: PLC0415 (urllib's client is 3 MiB for the few that need it)
+
+    return Renewed(OIDC(provider.config or {}).obtain)

@@ -29,6 +29,8 @@ def load(path: str | None, environ: Mapping[str, str], flags: Mapping[str, Any])
     upstream = merged.get("upstream")
     if isinstance(upstream, list) and len(upstream) == 1:
         merged["upstream"] = upstream[0]
+    if merged.get("context") and not merged.get("kubeconfig") and not upstream:
+        merged["kubeconfig"] = environ.get("KUBECONFIG") or "~/.kube/config"  # as kubectl --context
     _parse_sizes(merged, "")
     try:
         settings = msgspec.convert(merged, Settings)

@@ -48,8 +48,8 @@ def _check_addresses(settings: Settings) -> None:
         except ValueError:
             raise SettingsError(f"trusted_proxies: expected networks such as 10.0.0.0/8, got {network!r}") from None
     if settings.upstream is None:
-        if settings.kubeconfig is None:
-            raise SettingsError("upstream: required (or a kubeconfig)")
+        if settings.kubeconfig is None and not settings.in_cluster:
+            raise SettingsError("upstream: required (or a kubeconfig, or in_cluster)")
         return
     try:
         check_url(settings.upstream)
@@ -69,14 +69,20 @@ def _check_credentials(settings: Settings) -> None:
         )
     if settings.kubeconfig and (settings.upstream_token_file or settings.upstream_tls != UpstreamTLS()):
         raise SettingsError("kubeconfig: has its own TLS and credential; drop upstream_tls and upstream_token_file")
+    if settings.in_cluster and (settings.kubeconfig or settings.upstream_token_file or settings.upstream_tls.ca):
+        raise SettingsError(
+            "in_cluster: brings its CA and token; drop kubeconfig, upstream_tls.ca, upstream_token_file"
+        )
     if settings.context and not settings.kubeconfig:
         raise SettingsError("context: of which kubeconfig?")
     if settings.effective_identity == "front-proxy":
         _check_front_proxy(settings)
     if not settings.uses_own_identity:
         return
-    if not has_own:
-        raise SettingsError("identity: proxy-identity needs a kubeconfig, upstream_token_file or upstream_tls.cert")
+    if not (has_own or settings.in_cluster):
+        raise SettingsError(
+            "identity: proxy-identity needs a kubeconfig, in_cluster, upstream_token_file or upstream_tls.cert"
+        )
 
 
 def _check_clients(settings: Settings) -> None:

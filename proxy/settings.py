@@ -108,6 +108,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     identity: Identity | None = None
     kubeconfig: str | None = None
     context: str | None = None
+    in_cluster: bool = False
     upstream_token_file: str | None = None
     anyone_may_act_as_proxy: bool = False
     trusted_proxies: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 
@@ -92,9 +92,11 @@ class ListenerTLS:
             handshake.context = newest
 
 
-def keep_client_context(material: ClientMaterial) -> Kept:
-    """Return the context for connections to the upstream. Raises SettingsError."""
-    return Kept(lambda: client_context(material), material.files, CHECK_SECONDS)
+def keep_client_context(
+    material: ClientMaterial, pair: Callable[[], tuple[Material, Material] | None] = lambda: None
+) -> Kept:
+    """Return the context for connections to the upstream; `pair` beats the material's. Raises SettingsError."""
+    return Kept(lambda: client_context(replace(material, pair=pair() or material.pair)), material.files, CHECK_SECONDS)
 
 
 def _server_context(tls: DownstreamTLS) -> ssl.SSLContext:

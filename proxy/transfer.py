@@ -1,6 +1,6 @@
 """One request on its way to the upstream, and the answer on its way back: plan, ask, judge, relay."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import monotonic
 from typing import assert_never, cast
 
@@ -109,7 +109,7 @@ class Transfer:
         upstream, target = self._services.upstream, self._target
         if isinstance(plan, Streamed) and plan.limit:
             target = _with_query(target, listoptions.with_limit(_query(target), plan.limit))
-        response = await upstream.send(self._outgoing(target, plan))
+        response = await self._send(target, plan)
         try:
             await self._answer(response, plan)
         finally:
@@ -122,12 +122,11 @@ class Transfer:
         client's request may have brought about (a page 1 that is no List in plain JSON) is not.
         """
         services, target, progress = self._services, self._target, self._progress
-        page = self._outgoing(target, plan)
         errand = Errand(
             self._list,
             plan,
             _query(target),
-            ask=lambda query: services.upstream.send(replace(page, target=_with_query(target, query))),
+            ask=lambda query: self._send(_with_query(target, query), plan),
             release=services.upstream.release,
         )
         pages = Pages(errand, self._settings, services.weights, services.reserve, services.metrics, progress)
@@ -145,8 +144,19 @@ class Transfer:
             pages.close()
         return True
 
-    def _outgoing(self, target: bytes, plan: Plan) -> UpstreamRequest:
-        request, credential = self._request, self._services.identity.credential
+    async def _send(self, target: bytes, plan: Plan) -> Response:
+        """Ask the upstream, as the client or as the proxy; each page of a List has the credential of its time."""
+        upstream, credential = self._services.upstream, self._services.identity.credential
+        if credential is None:
+            return await upstream.send(self._outgoing(target, plan, None))
+        authorization = await credential.authorize()
+        response = await upstream.send(self._outgoing(target, plan, authorization))
+        if response.status == 401:
+            credential.refuse(authorization)
+        return response
+
+    def _outgoing(self, target: bytes, plan: Plan, own_credential: bytes | None) -> UpstreamRequest:
+        request = self._request
         accept = None
         if isinstance(plan, Paged) and self._list.media.prefers_binary:
             accept = without_binary(values(request.lines, b"accept")).encode("latin-1")
@@ -154,7 +164,7 @@ class Transfer:
             request.lines,
             host=self._services.identity.address.authority,
             plans_list=not isinstance(plan, Raw),
-            own_credential=credential.authorization if credential is not None else None,
+            own_credential=own_credential,
             accept=accept,
             remote_user=self._remote_user(),
         )

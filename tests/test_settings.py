@@ -174,6 +174,11 @@ FILES = {
     ),
     "kubeconfig and TLS": ("{kubeconfig: a, upstream_tls: {insecure: true}}", "kubeconfig: "),
     "kubeconfig and token": ("{kubeconfig: a, upstream_token_file: b}", "kubeconfig: "),
+    "in cluster and kubeconfig": ("{in_cluster: true, kubeconfig: a}", "in_cluster: "),
+    "in cluster and token": (
+        "{in_cluster: true, identity: proxy-identity, upstream_token_file: a}",
+        "in_cluster: ",
+    ),
     "context of nothing": ("context: a", "context: "),
     "a list": ("[1, 2]", ""),
     "text": ("hello", ""),

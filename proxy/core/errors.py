@@ -66,6 +66,12 @@ class UpstreamClosedError(UpstreamError):
     reason = "upstream_closed"
 
 
+class CredentialError(UpstreamError):
+    """The proxy's own credential cannot be had."""
+
+    reason = "credential"
+
+
 class UpstreamProtocolError(UpstreamError):
     """What came back is not HTTP/1.1."""
 
