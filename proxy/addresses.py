@@ -1,7 +1,10 @@
 """How addresses are written: ``host:port``, an upstream's URL, and which of them only this machine reaches."""
 
+import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
+
+USERINFO = re.compile(r"//.*@")
 
 
 def split_address(text: str) -> tuple[str, int]:
@@ -19,6 +22,11 @@ def check_url(text: str) -> None:
         raise ValueError("not the URL of an upstream")
     if url.query or url.fragment or url.username:
         raise ValueError("not the URL of an upstream alone")
+
+
+def shown(url: str) -> str:
+    """Return a URL as an error may show it: without a password that somebody has put in."""
+    return USERINFO.sub("//...@", url)
 
 
 def is_loopback(host: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from proxy import kubeconfig
-from proxy.addresses import check_url
+from proxy.addresses import check_url, shown
 from proxy.credentials import Credential, Pair, Renewed, TokenFile, bearer
 from proxy.execplugin import ExecPlugin
 from proxy.settings import DownstreamTLS, Settings, SettingsError, UpstreamTLS
@@ -86,7 +86,9 @@ def _from_kubeconfig(settings: Settings) -> Identity:
     try:
         check_url(server)
     except ValueError:
-        raise SettingsError(f"kubeconfig: cluster {chosen.cluster_name!r} has no usable server: {server!r}") from None
+        raise SettingsError(
+            f"kubeconfig: cluster {chosen.cluster_name!r} has no usable server: {shown(server)!r}"
+        ) from None
     credential = _credential(chosen)
     material = ClientMaterial("kubeconfig", chosen.ca(), cluster.insecure_skip_tls_verify, chosen.client_pair())
     if not isinstance(credential, Renewed):

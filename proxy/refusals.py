@@ -5,7 +5,7 @@ import re
 from ipaddress import ip_network
 from typing import cast
 
-from proxy.addresses import check_url, is_loopback, split_address
+from proxy.addresses import check_url, is_loopback, shown, split_address
 from proxy.core.filters import compile_one
 from proxy.settings import Settings, SettingsError, UpstreamTLS, setting_kinds, value_at
 
@@ -55,7 +55,7 @@ def _check_addresses(settings: Settings) -> None:
         check_url(settings.upstream)
     except ValueError:
         raise SettingsError(
-            f"upstream: expected http://host:port or https://host:port, got {settings.upstream!r}"
+            f"upstream: expected http://host:port or https://host:port, got {shown(settings.upstream)!r}"
         ) from None
 
 

@@ -261,6 +261,7 @@ BROKEN: dict[str, dict[str, Any]] = {
     "odd server": {"cluster": {"server": "unix:///x"}},
     "server without host": {"cluster": {"server": "https://"}},
     "server with bad port": {"cluster": {"server": "https://a:99999"}},
+    "server with a password": {"cluster": {"server": "https://u:own-token@a"}},
     "number as server": {"cluster": {"server": 5}},
     "exec of no version": {"user": {"exec": {"command": "true"}}},
     "exec of an old version": {"user": {"exec": {"command": "true", "apiVersion": f"{CLIENT_AUTH}/v1alpha1"}}},

@@ -138,7 +138,7 @@ FILES = {
     "upstream without host": ("upstream: http://", "upstream: "),
     "upstream port": ("upstream: http://a:99999", "upstream: "),
     "upstream with query": ("upstream: http://a/?b", "upstream: "),
-    "upstream with user": ("upstream: http://u:p@a", "upstream: "),
+    "upstream with user": ("upstream: http://u:planted@a", "upstream: "),
     "tls cert alone": ("tls: {cert: a}", "tls: cert and key belong together"),
     "upstream cert alone": ("upstream_tls: {key: a}", "upstream_tls: cert and key belong together"),
     "ca and insecure": ("upstream_tls: {ca: a, insecure: true}", "upstream_tls.insecure: "),
@@ -195,6 +195,7 @@ def test_bad_settings_are_one_line(tmp_path: Path, what: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load(write(tmp_path, text), {}, flags)
     assert "\n" not in str(caught.value)
+    assert "planted" not in str(caught.value)
     assert str(caught.value).startswith(beginning)
 
 

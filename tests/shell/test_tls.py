@@ -12,10 +12,12 @@ from proxy.settings import DownstreamTLS, UpstreamTLS
 from tests.fakes.apiserver import SMALL_LIST, Apiserver
 from tests.fakes.certificates import Certificates, make_certificates, needs_openssl
 from tests.fakes.running import Running, running
-from tests.fakes.wire import request
+from tests.fakes.wire import PATIENCE, request
 
 pytestmark = needs_openssl
 LOOPS = ("asyncio", "uvloop")
+
+KUBECTL = shutil.which("kubectl")
 
 Pair = tuple[str, str]
 
@@ -111,6 +113,26 @@ async def test_front_proxy(certificates: Certificates) -> None:
                 (b"X-Remote-Group", b"system:x"),
             ]
         assert {wire.peer_name for wire in upstream.connections} == {"client"}
+
+
+@pytest.mark.skipif(KUBECTL is None, reason="kubectl is not installed")
+async def test_kubectl_shows_its_certificate(certificates: Certificates, tmp_path: Path) -> None:
+    """A kubectl with a client certificate is who that says, and may ask to act as somebody else."""
+    async with Apiserver(tls=certificates.server()) as upstream:
+        async with running(upstream.url, **front_proxy(certificates)) as proxy:
+            cert, key = pair(certificates, "alice")
+            child = await asyncio.create_subprocess_exec(
+                *(str(KUBECTL), "--server", proxy.proxy.url, "--certificate-authority", certificates.path("ca.crt")),
+                *("--client-certificate", cert, "--client-key", key, "--as", "bob", "get", "--raw", "/api/v1/pods"),
+                env={"HOME": str(tmp_path), "KUBECONFIG": "/dev/null"},
+                stdout=asyncio.subprocess.PIPE,
+            )
+            async with asyncio.timeout(PATIENCE):
+                output, _ = await child.communicate()
+        assert output == SMALL_LIST
+        exchange = upstream.exchanges[-1]
+        assert exchange.values(b"x-remote-user") == [b"alice"]
+        assert exchange.values(b"impersonate-user") == [b"bob"]
 
 
 async def test_front_proxy_without_a_user(certificates: Certificates) -> None:
