@@ -12,9 +12,11 @@ from urllib.parse import parse_qs
 import pytest
 
 from proxy import credentials as renewing
+from proxy.settings import Paging
 from tests.fakes.apiserver import SMALL_LIST, Apiserver, Exchange, response
 from tests.fakes.certificates import Certificates, make_certificates, needs_openssl
 from tests.fakes.kubeconfigs import kubeconfig
+from tests.fakes.paged import PagedList, make_items
 from tests.fakes.running import Running, running
 from tests.fakes.wire import request
 
@@ -218,6 +220,23 @@ async def test_client_certificate_of_a_plugin(
             print_pair("alice")
             await ask(proxy)
             assert upstream.exchanges[-1].values(b"authorization") == []
+
+
+async def test_each_page_has_the_credential_of_its_time(tmp_path: Path) -> None:
+    """A token that is rotated while a List is read is used from the next page on."""
+    token = tmp_path / "token"
+    token.write_text("0")
+    paged = PagedList(items=make_items(9))
+
+    async def rotate(exchange: Exchange) -> None:
+        token.write_text("0" * (len(paged.asked) + 2))
+        await paged(exchange)
+
+    changes: dict[str, Any] = {"identity": "proxy-identity", "upstream_token_file": str(token), "mode": "paged"}
+    async with Apiserver(rotate) as upstream, running(upstream.url, paging=Paging(page_items=3), **changes) as proxy:
+        assert (await proxy.ask(request())).body == paged.body
+        seen = [exchange.values(b"authorization")[0] for exchange in upstream.exchanges]
+        assert seen == [b"Bearer " + b"0" * count for count in (1, 2, 3)]
 
 
 # --- OIDC -------------------------------------------------------------------------------------------------------------
