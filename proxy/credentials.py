@@ -11,6 +11,7 @@ from time import monotonic
 
 from proxy.core.errors import CredentialError
 from proxy.settings import SettingsError
+from proxy.tls import signature
 
 logger = logging.getLogger("kube-restream")
 
@@ -58,16 +59,16 @@ class TokenFile(Credential):
 
     async def authorize(self) -> bytes:  # noqa: D102
         try:
-            if self._changed_at != self._file.stat().st_mtime_ns:
+            if self._signature != signature(str(self._file)):
                 self._read()
         except (OSError, SettingsError) as error:
             logger.debug("%s: %s", self._key, type(error).__name__)
         return self._authorization
 
     def _read(self) -> None:
-        changed_at = self._file.stat().st_mtime_ns
+        seen = signature(str(self._file))
         self._authorization = bearer(self._file.read_bytes(), self._key)
-        self._changed_at = changed_at
+        self._signature = seen
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ Material = str | bytes
 CHECK_SECONDS = 1.0
 """How often at most files are looked at for connections to the upstream, which are taken from the pool all the time."""
 
-Signature = tuple[tuple[int, int, int] | None, ...]
+Signature = tuple[int, int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Kept:
         self._build = build
         self._files = files
         self._check_seconds = check_seconds
-        self._signature = _signature(files)
+        self._signatures = [*map(signature, files)]
         self._context = build()
         self._looked_at = monotonic()
 
@@ -60,9 +60,9 @@ class Kept:
         now = monotonic()
         if self._files and now - self._looked_at >= self._check_seconds:
             self._looked_at = now
-            signature = _signature(self._files)
-            if signature != self._signature:
-                self._signature = signature
+            signatures = [*map(signature, self._files)]
+            if signatures != self._signatures:
+                self._signatures = signatures
                 self.renew()
         return self._context
 
@@ -176,12 +176,8 @@ def _as_file(material: Material) -> Iterator[str]:
             yield file.name
 
 
-def _signature(files: Sequence[str]) -> Signature:
-    """Tell whether files may have changed: behind a symlink that was swapped is another inode."""
-    return tuple(map(_stat, files))
-
-
-def _stat(file: str) -> tuple[int, int, int] | None:
+def signature(file: str) -> Signature:
+    """Return what differs where a file has changed: behind a symlink that was swapped is another inode."""
     try:
         status = os.stat(file)  # noqa: PTH116 (at each handshake: half of what Path takes)
     except OSError:
