@@ -34,8 +34,6 @@ TOOLS = {
 SPELLING = {
     "tls.cert": "--tls-cert",
     "tls.key": "--tls-key",
-    "tls.client_ca": "--client-ca",
-    "tls.client_certificate": "--client-certificate",
     "filters.accept_hosts": "--accept-hosts",
     "filters.accept_paths": "--accept-paths",
     "filters.reject_paths": "--reject-paths",

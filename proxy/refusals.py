@@ -117,6 +117,10 @@ def _check_front_proxy(settings: Settings) -> None:
     if settings.kubeconfig or settings.upstream_token_file:
         key = "kubeconfig" if settings.kubeconfig else "upstream_token_file"
         raise SettingsError(f"{key}: identity front-proxy speaks for its clients, with upstream_tls.cert alone")
+    if settings.upstream and not settings.upstream.lower().startswith("https:"):
+        raise SettingsError(
+            "upstream: identity front-proxy needs https, as its certificate is what the upstream believes"
+        )
     if not settings.tls.client_ca:
         raise SettingsError("tls.client_ca: identity front-proxy needs to know who may vouch for clients")
     if not settings.upstream_tls.cert:

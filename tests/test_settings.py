@@ -160,6 +160,10 @@ FILES = {
         "{identity: front-proxy, upstream: https://a, tls: {cert: a, key: b, client_ca: c}}",
         "upstream_tls.cert: ",
     ),
+    "front proxy in the clear": (
+        "{identity: front-proxy, in_cluster: true, upstream: http://a, upstream_tls: {cert: a, key: b}}",
+        "upstream: identity front-proxy needs https",
+    ),
     "front proxy with a token": ("{identity: front-proxy, upstream_token_file: a}", "upstream_token_file: "),
     "front proxy with a kubeconfig": ("{identity: front-proxy, kubeconfig: a}", "kubeconfig: "),
     "no expression": ("filters: {accept_hosts: ['(']}", "filters.accept_hosts: not a regular expression"),

@@ -72,7 +72,7 @@ MODES: dict[str, Callable[[Place], tuple[str, ...]]] = {
     ),
     "front-proxy": lambda place: (
         *("--identity", "front-proxy", "--upstream-insecure", *place.pair("upstream", "client")),
-        *(*place.pair("tls", "server"), "--client-ca", place.certificates.path("ca.crt")),
+        *(*place.pair("tls", "server"), "--tls-client-ca", place.certificates.path("ca.crt")),
     ),
 }
 
