@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint bench lock clean
+.PHONY: demo test lint bench bench-check lock clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml setup.py constraints.txt proxy/core/_scanner.c
@@ -28,6 +28,9 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/kube-restream bench $(ARGS)
+
+bench-check: $(STAMP)
+	$(BIN)/kube-restream bench --check $(ARGS)
 
 # The versions that the image and CI install: the newest that the bounds in pyproject.toml allow.
 lock:

@@ -90,6 +90,7 @@ class AccessLog:
             "items": progress.items,
             "pages": progress.pages,
             "bytes": progress.bytes_sent,
+            "bytes_received": progress.bytes_received,
             "first_byte_seconds": None if first_byte is None else round(first_byte - started, 6),
             "duration_seconds": round(now - started, 6),
             "peak_buffered_bytes": progress.peak_held,

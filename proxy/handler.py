@@ -58,6 +58,8 @@ class Handler:
         path = target.partition(b"?")[0].decode("latin-1")
         if problem := filter.refusal(request.method, path, first(request.lines, b"host")):
             raise ForbiddenError(problem)
+        if self._services.identity.credential is not None:
+            _check_origin(request)
 
     # --- failures -----------------------------------------------------------------------------------------------------
 
@@ -107,3 +109,18 @@ def _filter_of(settings: Settings) -> Filter | None:
         return None
     filters = settings.filters
     return Filter.compile(filters.accept_hosts, filters.accept_paths, filters.reject_paths, filters.reject_methods)
+
+
+def _check_origin(request: Request) -> None:
+    """Refuse a handshake that a page of another origin has begun.
+
+    Browsers let any page open a WebSocket to anywhere and read what comes: with the proxy's own credential an exec
+    into any Pod (which is why kubectl proxy refuses exec and attach altogether). They always say which page it is.
+    """
+    origins = values(request.lines, b"origin")
+    if request.is_handshake and any(_authority(origin) != first(request.lines, b"host").lower() for origin in origins):
+        raise ForbiddenError("Origin is not the proxy")
+
+
+def _authority(origin: str) -> str:
+    return origin.lower().partition("://")[2]

@@ -29,6 +29,8 @@ class Progress:
     item_bytes: int = 0
     pages: int = 0
     bytes_sent: int = 0
+    bytes_received: int = 0
+    """From the client, through a tunnel; the body of a request is not counted."""
     peak_held: int = 0
     upstream_first_byte: float | None = None
     first_byte: float | None = None

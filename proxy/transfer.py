@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import assert_never, cast
 
-from proxy.core import forwarding, headers, listoptions, planning, users
+from proxy.core import forwarding, headers, listoptions, planning, upgrades, users
 from proxy.core.errors import (
     BadRequestError,
     PagesDisagreeError,
@@ -12,6 +12,7 @@ from proxy.core.errors import (
     TokenRefusedError,
     UnauthorizedError,
     UnstitchableError,
+    UpstreamProtocolError,
 )
 from proxy.core.headers import Lines, first, values
 from proxy.core.negotiation import negotiate, without_binary
@@ -40,6 +41,7 @@ from proxy.pages.sequence import Pages
 from proxy.progress import Progress
 from proxy.relay import Relay
 from proxy.settings import Settings
+from proxy.tunnel import Tunnel
 from proxy.upstream.connection import Response
 from proxy.upstream.pool import Request as UpstreamRequest
 from proxy.upstream.pool import Upstream
@@ -167,6 +169,7 @@ class Transfer:
             own_credential=own_credential,
             accept=accept,
             remote_user=self._remote_user(),
+            is_handshake=request.is_handshake,
         )
         lines = forwarding.forward(
             lines,
@@ -176,8 +179,15 @@ class Transfer:
         )
         if request.is_chunked:
             lines.append((b"Transfer-Encoding", b"chunked"))
-        long_running = self._progress.info.is_long_running or request.wants_upgrade
-        return UpstreamRequest(request.method, target, lines, request.body, request.is_chunked, long_running)
+        return UpstreamRequest(
+            request.method,
+            target,
+            lines,
+            request.body,
+            request.is_chunked,
+            is_long_running=self._progress.info.is_long_running and not request.is_handshake,
+            is_handshake=request.is_handshake,
+        )
 
     def _remote_user(self) -> Lines | None:
         """Return what a front proxy says of its client. Raises UnauthorizedError where there is nothing to say."""
@@ -197,8 +207,11 @@ class Transfer:
         progress.audit_id = first(response.lines, b"audit-id")
         plan = planning.judge_response(plan, response.status, response.lines)
         self._note(plan)
-        if 200 <= response.status < 300:
+        if 200 <= response.status < 300 or response.status == 101:
             self._services.metrics.learn(progress)
+        if response.status == 101:
+            await self._switch(response)
+            return
         timeout = None if progress.info.is_long_running else self._settings.limits.between_bytes_seconds
         relay = Relay(Source(response.body, timeout), self._request.answer, progress, self._services.metrics)
         match plan:
@@ -214,6 +227,27 @@ class Transfer:
             case _:
                 assert_never(plan)
         self._request.answer.end()
+
+    async def _switch(self, response: Response) -> None:
+        """Answer that protocols are switched, and carry what is said in the new one."""
+        request, progress, metrics = self._request, self._progress, self._services.metrics
+        if not upgrades.is_granted(request.lines, response.lines):
+            raise UpstreamProtocolError("the upstream switches to a protocol that the client has not asked for")
+        lines = self._lines_of(response)
+        await request.answer.switch(response.reason, headers.without_length(lines))
+        await response.connection.drain()
+        # Both at once, as what comes behind a handover is the tunnel's alone; and with room on both sides, as nobody
+        # would tell it of a lack of room that is older.
+        client, upstream = request.answer.hand_over(), response.connection.hand_over()
+        tunnel = Tunnel(client, upstream, self._settings.limits.idle_seconds, progress.note_held)
+        progress.held = lambda: tunnel.held
+        try:
+            await tunnel.run()
+        finally:
+            request.answer.sent = progress.bytes_sent = tunnel.upstream.received
+            progress.bytes_received, progress.first_byte = tunnel.client.received, tunnel.upstream.first_byte
+            metrics.note_stall(progress, tunnel.client.stalled_seconds)
+        request.answer.end()
 
     async def _answer_streamed(self, response: Response, relay: Relay) -> None:
         splitter = Splitter(self._settings.max_item_bytes)
@@ -267,12 +301,16 @@ class Transfer:
 
     def _start(self, response: Response, length: int | None) -> None:
         """Send the head. `length` is the body's, where it is known; the upstream's own line says it if it has one."""
-        lines: Lines = headers.to_client(response.lines, mode=self._progress.mode_line)
+        lines = self._lines_of(response)
         if length is None:
-            lines = [line for line in lines if line[0].lower() != b"content-length"]
+            lines = headers.without_length(lines)
         elif response.length is None:
             lines.append((b"Content-Length", b"%d" % length))
         self._request.answer.start(response.status, response.reason, lines, length)
+
+    def _lines_of(self, response: Response) -> Lines:
+        mode = self._progress.mode_line
+        return headers.to_client(response.lines, mode=mode, is_handshake=self._request.is_handshake)
 
     def _note(self, plan: Plan) -> None:
         self._progress.mode, self._progress.reason = plan.mode, plan.reason

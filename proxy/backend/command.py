@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import re
 import signal
 import ssl
@@ -47,6 +48,17 @@ def positive_count(text: str) -> int:
     return number
 
 
+def seconds(text: str) -> float:
+    """Parse a time that can't be zero."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"not a time in seconds: {text!r}")
+    return number
+
+
 def address(text: str) -> tuple[str, int]:
     """Parse HOST:PORT."""
     host, separator, port = text.rpartition(":")
@@ -78,6 +90,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--churn", type=count, default=0, metavar="N", help="writes a second")
     add("--seed", type=int, default=sizes.seed, metavar="N", help="the same seed makes the same objects")
     add("--list-deadline-seconds", type=float, default=60.0, metavar="S", help="a List that takes longer is cut off")
+    add(
+        "--log-interval-seconds",
+        type=seconds,
+        default=1.0,
+        metavar="S",
+        help="how often a container writes a line to its log",
+    )
     add(
         "--token-lifetime-seconds",
         type=float,
@@ -123,7 +142,8 @@ def new_backend(args: argparse.Namespace) -> Backend:
         **{name: getattr(args, name) for name in names},
     )  # fmt: skip
     store = Store(populate(sizes), token_lifetime=args.token_lifetime_seconds, etcd_tokens=not streaming)
-    return Backend(store, Behaviour(streaming, args.token, args.list_deadline_seconds))
+    behaviour = Behaviour(streaming, args.token, args.list_deadline_seconds, log_interval=args.log_interval_seconds)
+    return Backend(store, behaviour)
 
 
 async def serve(args: argparse.Namespace, tls: ssl.SSLContext | None) -> None:

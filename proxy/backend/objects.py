@@ -15,6 +15,7 @@ from proxy.backend.shapes import DataPool, DataShape, Piece, PlainShape, PodShap
 KIB = 1024
 WIDGET_TEMPLATES = 64
 NODE_TEMPLATES = 16
+SMALLEST_OWNED = 512
 FIRST_NAMESPACES = ("default", "kube-system", "a", "a-b")
 
 
@@ -218,7 +219,9 @@ def secret_shape(source: random.Random, sizes: Sizes) -> Shape:
 
 
 def configmap_shape(source: random.Random, sizes: Sizes) -> Shape:
-    """ConfigMaps with one large text."""
+    """ConfigMaps with one large text; small ones without the owners of their fields, which would be most of them."""
+    if sizes.configmap_size < SMALLEST_OWNED:
+        return PlainShape([go_bytes(podspec.bare_document(source, uid_template(source), sizes.configmap_size))], [{}])
     fields: podspec.Document = {"f:data": {".": {}, "f:text": {}}}
     document = podspec.data_document(uid_template(source), fields, {"text": "@DATA@"}, "ConfigMap")
     return DataShape(document, DataPool.text(sizes.seed, sizes.configmap_size), sizes.configmap_size)

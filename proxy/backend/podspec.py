@@ -19,6 +19,7 @@ FOREIGN_NOTE = f"é中😀 {NOTE}"
 FOREIGN_EVERY = 64  # pods: text outside ASCII is rare in a cluster, and costs whoever checks UTF-8 more
 DATA_LABELS: Mapping[str, str] = {"app": "data"}
 ENV_BYTES = 130  # what one more variable adds to the JSON, with its managedFields entry
+BARE_GROWTH = 22  # what name, namespace, UID and version of an object have more bytes than their placeholders
 REASONS = ("ImagePullBackOff", "CrashLoopBackOff")
 
 
@@ -144,6 +145,15 @@ def data_document(uid: str, fields_of: Document, value: Document, kind: str) -> 
     if kind == "Secret":
         document["type"] = "Opaque"
     return document
+
+
+def bare_document(source: random.Random, uid: str, size: int) -> Document:
+    """Return a ConfigMap with nothing but a text, of about `size` bytes if these are enough."""
+    metadata: Document = {
+        "name": "@NAME@", "namespace": "@NS@", "uid": uid, "resourceVersion": "@RV@", "creationTimestamp": created(3),
+    }  # fmt: skip
+    missing = size - len(msgspec.json.encode({"metadata": metadata, "data": {"text": ""}})) - BARE_GROWTH
+    return {"metadata": metadata, "data": {"text": words(source, max(0, missing))}}
 
 
 def namespace_document(uid: str, name: str) -> Document:

@@ -59,9 +59,11 @@ class Reply:
         """Send bytes as they are."""
         return await framing.send(self.request, self.response(200, content_type), [body], gzip=False)
 
-    async def text(self, text: str, *, code: int = 200) -> framing.Response:
+    async def text(self, text: str, *, code: int = 200, lines: Iterable[tuple[str, str]] = ()) -> framing.Response:
         """Send plain text as Go's http.Error does."""
         response = self.response(code, TEXT)
+        for name, value in lines:
+            response.headers.add(name, value)
         response.headers["X-Content-Type-Options"] = "nosniff"
         return await framing.send(self.request, response, [text.encode()], gzip=False)
 
@@ -83,7 +85,7 @@ class Reply:
     async def error(self, error: ApiError | PlainError) -> framing.Response:
         """Send a Status; it is indented where the client accepts nothing that could carry it."""
         if isinstance(error, PlainError):
-            return await self.text(str(error), code=error.code)
+            return await self.text(str(error), code=error.code, lines=error.lines)
         fallback = error.indented or not negotiation.accepts_plain_json(self.accept)
         body = error.body() if fallback else error.body() + b"\n"
         if fallback or self.pretty(Accepted()):

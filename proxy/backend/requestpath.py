@@ -48,7 +48,8 @@ def parse(parts: list[str]) -> Target:
     namespace, rest = split_namespace(rest[1:] if watch else rest)
     plural, name, subresource = [*rest, "", "", ""][:3]
     resource = BY_NAME.get((group, version, plural))
-    if resource is None or len(rest) > 3:
+    # Behind proxy stands a path of somebody else's.
+    if resource is None or (len(rest) > 3 and subresource != "proxy"):
         raise missing(group)
     if namespace and not resource.namespaced:
         raise missing(group)

@@ -8,6 +8,8 @@ from proxy.backend import discovery, listoptions, openapi, requestpath, status
 from proxy.backend.reply import Reply
 from proxy.backend.status import ApiError, PlainError
 from proxy.backend.store import Store
+from proxy.backend.streams import subresources
+from proxy.backend.streams.subresources import Subresources
 from proxy.backend.verbs import BODY_LIMIT, Behaviour, Verbs
 
 # What a real apiserver tells anybody.
@@ -22,6 +24,7 @@ class Backend:
     def __init__(self, store: Store, behaviour: Behaviour) -> None:
         self.store = store
         self.behaviour = behaviour
+        self.subresources = Subresources(store, behaviour.log_interval)
         self.documents = discovery.documents("127.0.0.1:443", streaming=behaviour.streaming) | openapi.documents()
 
     def application(self) -> web.Application:
@@ -61,7 +64,10 @@ class Backend:
             return await reply.text("ok")
         if not requestpath.names_resource(parts):
             raise PlainError(404, requestpath.NOT_FOUND)
-        return await Verbs(self.store, self.behaviour, reply, requestpath.parse(parts)).serve()
+        target = requestpath.parse(parts)
+        if subresources.serves(target):
+            return await self.subresources.serve(reply, target)
+        return await Verbs(self.store, self.behaviour, reply, target).serve()
 
 
 async def drop_server_header(request: web.Request, response: web.StreamResponse) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec import UNSET, Struct, UnsetType
 
 from proxy.backend import gojson
@@ -78,9 +80,10 @@ class ApiError(Exception):
 class PlainError(Exception):
     """A request that never reaches an API handler: Go's http.Error with a text body."""
 
-    def __init__(self, code: int, text: str) -> None:
+    def __init__(self, code: int, text: str, lines: Iterable[tuple[str, str]] = ()) -> None:
         super().__init__(text)
         self.code = code
+        self.lines = tuple(lines)
 
 
 def success(name: str, group: str, plural: str, uid: str) -> bytes:

@@ -37,6 +37,7 @@ class Behaviour:
     token: str = ""
     list_deadline: float = 60.0
     bookmark_interval: float = 60.0
+    log_interval: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Self, cast
 from urllib.parse import urlsplit
@@ -16,10 +17,8 @@ from proxy.bench.errors import LoadError
 READ_BYTES = 1 << 20
 PACED_READ_BYTES = 64 * 1024
 MODE_HEADER = b"x-restream-mode"
-HEAD = (
-    b"Host: localhost\r\nUser-Agent: kube-restream-bench\r\n"
-    b"Accept: application/json\r\nAccept-Encoding: identity\r\n\r\n"
-)
+JSON = "application/json"
+USUAL = ("User-Agent: kube-restream-bench", "Accept-Encoding: identity")
 
 Sink = Callable[[bytes], object]
 
@@ -35,13 +34,25 @@ class Transfer:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Door:
+    """An address that takes more than its URL to enter; `prefix` stands before every target."""
+
+    url: str
+    tls: ssl.SSLContext | None = None
+    server_name: str | None = None
+    prefix: str = ""
+    authorization: str = field(default="", repr=False)
+
+
 class Connection(asyncio.BufferedProtocol):
     """One keep-alive connection with one request at a time.
 
     With `rate` (bytes a second) it is a slow client: it stops reading until what it has read is paid for.
     """
 
-    def __init__(self, rate: float | None = None) -> None:
+    def __init__(self, door: Door, rate: float | None = None) -> None:
+        self._door = door
         self._buffer = memoryview(bytearray(PACED_READ_BYTES if rate else READ_BYTES))
         self._rate = rate
         self._transport: asyncio.Transport | None = None
@@ -52,26 +63,48 @@ class Connection(asyncio.BufferedProtocol):
         self.transfer = Transfer()
 
     @classmethod
-    async def open(cls, url: str, rate: float | None = None) -> Self:
+    async def open(cls, where: str | Door, rate: float | None = None) -> Self:
         """Connect. Raises LoadError."""
-        parts = urlsplit(url)
+        door = Door(where) if isinstance(where, str) else where
+        parts = urlsplit(door.url)
+        port = parts.port or (443 if door.tls else 80)
+        name = (door.server_name or parts.hostname) if door.tls else None
         loop = asyncio.get_running_loop()
         try:
-            _, connection = await loop.create_connection(lambda: cls(rate), parts.hostname or "", parts.port or 80)
+            _, connection = await loop.create_connection(
+                lambda: cls(door, rate), parts.hostname or "", port, ssl=door.tls, server_hostname=name
+            )
         except OSError as error:
-            raise LoadError(f"cannot connect to {url}: {error.strerror or error}") from None
+            raise LoadError(f"cannot connect to {door.url}: {error.strerror or error}") from None
         return connection
 
-    async def get(self, target: str, sink: Sink | None = None) -> Transfer:
+    @property
+    def url(self) -> str:
+        """Return where it goes."""
+        return self._door.url
+
+    async def get(self, target: str, sink: Sink | None = None, *, accept: str = JSON) -> Transfer:
         """Fetch `target`, hand its body to `sink` as it comes. Raises LoadError where it does not come whole."""
         if self._transport is None or self._transport.is_closing():
             raise LoadError("the connection is closed")
         self.transfer, self._sink = Transfer(), sink
         self._done = asyncio.get_running_loop().create_future()
         self._started = perf_counter()
-        self._transport.write(b"GET %b HTTP/1.1\r\n%b" % (target.encode(), HEAD))
+        self._transport.write(self._request(target, accept))
         await self._done
         return self.transfer
+
+    def _request(self, target: str, accept: str) -> bytes:
+        door = self._door
+        lines = [
+            f"GET {door.prefix}{target} HTTP/1.1",
+            f"Host: {urlsplit(door.url).netloc}",
+            *USUAL,
+            f"Accept: {accept}",
+        ]
+        if door.authorization:
+            lines.append(f"Authorization: {door.authorization}")
+        return "\r\n".join([*lines, "", ""]).encode()
 
     def close(self) -> None:
         """Leave, whatever is under way."""
@@ -141,20 +174,20 @@ class Connection(asyncio.BufferedProtocol):
         self._end(None)
 
 
-async def fetch(url: str, target: str, sink: Sink | None = None) -> Transfer:
+async def fetch(where: str | Door, target: str, sink: Sink | None = None, *, accept: str = JSON) -> Transfer:
     """Fetch `target` over a connection of its own; anything but a 200 is an error. Raises LoadError."""
-    connection = await Connection.open(url)
+    connection = await Connection.open(where)
     try:
-        transfer = await connection.get(target, sink)
+        transfer = await connection.get(target, sink, accept=accept)
     finally:
         connection.close()
     if transfer.status != 200:
-        raise LoadError(f"{url}{target} answered {transfer.status}")
+        raise LoadError(f"{connection.url}{target} answered {transfer.status}")
     return transfer
 
 
-async def fetch_text(url: str, target: str) -> str:
+async def fetch_text(where: str | Door, target: str) -> str:
     """Fetch a small document. Raises LoadError."""
     parts: list[bytes] = []
-    await fetch(url, target, parts.append)
+    await fetch(where, target, parts.append)
     return b"".join(parts).decode()

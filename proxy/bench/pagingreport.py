@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from proxy.bench.errors import BenchError
-from proxy.bench.paging import DIRECT, PAGED, Run, Workload
-from proxy.bench.report import NOTHING
-from proxy.bench.screen import HOW_TO_INSTALL, MIB, Screen, Table, mebibytes, megabytes, missing_packages, seconds
+from proxy.bench.lists import Lists
+from proxy.bench.meters import Figures, Run
+from proxy.bench.pictures import Curve, Panel
+from proxy.bench.screen import MIB, NOTHING, Table, mebibytes, megabytes, seconds
+
+DIRECT, STREAMED, PAGED = "direct", "streamed", "paged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,38 +73,29 @@ LINES = {
 }
 
 
-def tables(runs: Sequence[Run], planned: Sequence[Workload]) -> list[Table]:
+def tables(runs: Sequence[Run], planned: Sequence[Lists]) -> list[Table]:
     """Return what the paging statement says: a table for each workload, a column for each arm."""
-    return [_table(workload, [run for run in runs if run.workload == workload.name]) for workload in planned]
+    return [_table(workload, Figures(runs)) for workload in planned]
 
 
-def draw(path: Path, screen: Screen, workload: Workload, runs: Sequence[Run]) -> None:
-    """Draw the memory of one workload where matplotlib is installed. Raises BenchError."""
-    if "matplotlib" in missing_packages():
-        screen.say(f"Not installed: matplotlib; for a picture: {HOW_TO_INSTALL}")
-        return
-    from proxy.bench import pagingplot  # noqa: PLC0415 (matplotlib is optional)
-
-    shown = [run for run in runs if run.workload == workload.name and run.arm in (DIRECT, PAGED)]
-    try:
-        pagingplot.write(path, f"{workload.title}: memory of backend and proxy", shown)
-    except OSError as error:
-        raise BenchError(f"cannot write {path}: {error.strerror or error}") from None
-    screen.say(f"Memory over time: {path}")
+def panel(run: Run) -> Panel:
+    """Return the memory of each process in one measurement."""
+    values = run.values
+    curves = [
+        Curve(name, f"{mebibytes(values[f'{name}_above_idle_bytes'])} above idle", series, values["seconds"])
+        for name, series in run.series.items()
+    ]
+    first, done = seconds(values["first_byte_seconds"]), seconds(values["seconds"])
+    return Panel(f"{run.arm}: first byte after {first}, done after {done}", curves)
 
 
-def _table(workload: Workload, runs: Sequence[Run]) -> Table:
-    size = megabytes(runs[0].values["list_bytes"])
-    table = Table(
-        [
-            f"{workload.title}, {size}{' each' if workload.lists > 1 else ''}",
-            *workload.arms,
-            f"{PAGED} / {DIRECT}",
-            "bound",
-        ]
-    )
+def _table(workload: Lists, figures: Figures) -> Table:
+    size = megabytes(figures.median(workload.name, DIRECT, "list_bytes") or 0)
+    ways = (DIRECT, STREAMED, PAGED) if workload.clients > 1 else (DIRECT, PAGED)
+    title = f"{workload.title}, {size}{' each' if workload.clients > 1 else ''}"
+    table = Table([title, *ways, f"{PAGED} / {DIRECT}", "bound"])
     for line in LINES[workload.name]:
-        values = {arm: _median(runs, arm, line.value) for arm in workload.arms}
+        values = {arm: figures.median(workload.name, arm, line.value) for arm in ways}
         if any(value is not None for value in values.values()):
             table.rows.append(_row(line, values))
     return table
@@ -123,8 +114,3 @@ def share(part: float, whole: float) -> str:
     if part <= 0 or whole <= 0:
         return NOTHING
     return f"1/{whole / part:.1f}" if part * 2 < whole else f"{part / whole:.2f}"
-
-
-def _median(runs: Sequence[Run], arm: str, name: str) -> float | None:
-    values = [run.values[name] for run in runs if run.arm == arm and name in run.values]
-    return statistics.median(values) if values else None

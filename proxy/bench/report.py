@@ -1,4 +1,4 @@
-"""From samples to medians, Markdown and JSON."""
+"""From runs to tables, and everything that was measured to JSON."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ import datetime
 import json
 import os
 import platform
-import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from proxy import __version__
-from proxy.bench.peers import Arm
-from proxy.bench.rounds import CONNECTIONS, Sample
-from proxy.bench.screen import MIB, Table
+from proxy.bench.arms import Arm
+from proxy.bench.bounds import GET_CPU, KUBECTL, LIST_CPU
+from proxy.bench.errors import BenchError
+from proxy.bench.gets import Gets
+from proxy.bench.lists import Lists
+from proxy.bench.meters import Figures, Run
+from proxy.bench.parameters import Parameters
+from proxy.bench.screen import NOTHING, Table, mebibytes, megabytes, microseconds, seconds
+from proxy.bench.workloads import Workload
 from proxy.core.planning import MODES
 
-FORMAT = 1
-YARDSTICK = "kubectl proxy"
-NOTHING = "–"  # noqa: RUF001 (an en dash: nothing was measured)
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,74 +30,78 @@ class Column:
     """A figure of a table: which one, how it is printed, whether its ratio to the yardstick follows."""
 
     title: str
-    workload: str
     value: str
     show: Callable[[float], str]
-    compared: bool = False
+    is_compared: bool = False
 
 
 LIST_COLUMNS = (
-    Column("CPU s/GB", "list", "cpu_seconds_per_gigabyte", "{:.2f}".format, compared=True),
-    Column("MB/s", "list", "megabytes_per_second", "{:,.0f}".format),
-    Column("first byte", "list", "first_byte_seconds", lambda seconds: f"{seconds * 1000:,.0f} ms"),
-    Column("peak RSS", "list", "peak_rss_bytes", lambda size: f"{size / MIB:,.0f} MiB"),
-    Column("above idle", "list", "above_idle_bytes", lambda size: f"{size / MIB:,.1f} MiB"),
+    Column("CPU s/GB", LIST_CPU, "{:.2f}".format, is_compared=True),
+    Column("MB/s", "megabytes_per_second", "{:,.0f}".format),
+    Column("first byte", "first_byte_seconds", seconds),
+    Column("total", "seconds", seconds),
+    Column("peak RSS", "proxy_peak_rss_bytes", mebibytes),
+    Column("above idle", "proxy_above_idle_bytes", mebibytes),
+    Column("backend CPU s/GB", "backend_cpu_seconds_per_gigabyte", "{:.2f}".format),
+    Column("backend peak RSS", "backend_peak_rss_bytes", mebibytes),
 )
-GET_COLUMNS = tuple(
-    column
-    for number in CONNECTIONS
-    for column in (
-        Column(
-            f"CPU/GET, {number} conn.",
-            f"get-{number}",
-            "cpu_seconds_per_request",
-            lambda seconds: f"{seconds * 1e6:,.0f} us",
-            compared=True,
-        ),
-        Column("GET/s", f"get-{number}", "requests_per_second", "{:,.0f}".format),
-    )
+GET_COLUMNS = (
+    Column("CPU/GET", GET_CPU, microseconds, is_compared=True),
+    Column("GET/s", "requests_per_second", "{:,.0f}".format),
+    Column("p50", "p50_latency_seconds", microseconds),
+    Column("p99", "p99_latency_seconds", microseconds),
+)
+WATCH_COLUMNS = (
+    Column("memory/idle watch", "proxy_bytes_per_watch", mebibytes),
+    Column("CPU/event", "proxy_cpu_seconds_per_event", microseconds, is_compared=True),
+    Column("events", "events", "{:,.0f}".format),
+    Column("p50 delay", "p50_delay_seconds", seconds),
+    Column("p99 delay", "p99_delay_seconds", seconds),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A run: what it was about, and what came out."""
+    """A run: what it was about, what came out, and whether it is good enough for an exit code of 0."""
 
     about: str
-    sizes: dict[str, float]
+    parameters: Parameters
     versions: dict[str, str]
     tables: list[Table]
-    samples: Sequence[Sample]
+    runs: Sequence[Run]
+    is_good: bool = True
 
 
-class Medians:
-    """The median of every value that was measured, by arm and workload."""
+def columns(workload: Workload) -> tuple[Column, ...]:
+    """Return what is shown of a workload."""
+    if isinstance(workload, Lists):
+        return LIST_COLUMNS
+    return GET_COLUMNS if isinstance(workload, Gets) else WATCH_COLUMNS
 
-    def __init__(self, samples: Iterable[Sample], arms: Sequence[str]) -> None:
-        self._arms = arms
-        self._values: dict[tuple[str, str, str], list[float]] = {}
-        for sample in samples:
-            for name, value in sample.values.items():
-                self._values.setdefault((sample.arm, sample.workload, name), []).append(value)
 
-    def get(self, arm: str, column: Column) -> float | None:
-        """Return a median, None for what was not measured."""
-        values = self._values.get((arm, column.workload, column.value))
-        return statistics.median(values) if values else None
+def table(workload: Workload, figures: Figures, arms: Sequence[str]) -> Table:
+    """Return the medians of one workload: a row for each arm that was measured, what none has left out."""
+    shown = [
+        column
+        for column in columns(workload)
+        if any(figures.median(workload.name, arm, column.value) is not None for arm in arms)
+    ]
+    titles = [title for column in shown for title in (column.title, f"x {KUBECTL}")[: 1 + column.is_compared]]
+    size = next(filter(None, (figures.median(workload.name, arm, "list_bytes") for arm in arms)), None)
+    title = workload.title if size is None else f"{workload.title}, {megabytes(size)} each"
+    rows = [[arm, *_cells(workload.name, arm, figures, shown)] for arm in arms]
+    return Table([title, *titles], [row for row in rows if any(cell != NOTHING for cell in row[1:])])
 
-    def table(self, columns: Sequence[Column]) -> Table:
-        """Return a table with a row for each arm."""
-        titles = [title for column in columns for title in (column.title, f"x {YARDSTICK}")[: 1 + column.compared]]
-        return Table(["", *titles], [[arm, *self._row(arm, columns)] for arm in self._arms])
 
-    def _row(self, arm: str, columns: Sequence[Column]) -> list[str]:
-        cells = []
-        for column in columns:
-            value, yardstick = self.get(arm, column), self.get(YARDSTICK, column)
-            cells.append(NOTHING if value is None else column.show(value))
-            if column.compared:
-                cells.append(NOTHING if value is None or not yardstick else f"{value / yardstick:.2f}")
-        return cells
+def _cells(workload: str, arm: str, figures: Figures, shown: Sequence[Column]) -> list[str]:
+    cells = []
+    for column in shown:
+        value = figures.median(workload, arm, column.value)
+        cells.append(NOTHING if value is None else column.show(value))
+        if column.is_compared:
+            ratio = figures.ratio(workload, arm, column.value, KUBECTL)
+            cells.append(NOTHING if ratio is None else f"{ratio:.2f}")
+    return cells
 
 
 def machine() -> dict[str, object]:
@@ -128,18 +135,21 @@ def describe(facts: dict[str, object], result: Result) -> str:
 
 
 def write_json(path: Path, facts: dict[str, object], result: Result) -> None:
-    """Write everything that was measured. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write everything that was measured. Raises BenchError."""
     document = {
         "format": FORMAT,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "about": result.about,
-        "sizes": result.sizes,
+        "parameters": asdict(result.parameters),
         "versions": result.versions,
         "machine": facts,
-        "samples": [asdict(sample) for sample in result.samples],
+        "samples": [asdict(run) for run in result.runs],
     }
-    path.write_text(f"{json.dumps(document, indent=1)}\n", encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{json.dumps(document, indent=1)}\n", encoding="utf-8")
+    except OSError as error:
+        raise BenchError(f"cannot write {path}: {error.strerror or error}") from None
 
 
 def _lines(path: str) -> list[str]:

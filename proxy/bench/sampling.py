@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -96,7 +96,7 @@ class Series:
 class Residents:
     """Watches the resident memory of some processes by name: an async context manager."""
 
-    def __init__(self, pids: Mapping[str, int]) -> None:
+    def __init__(self, pids: Mapping[str, Sequence[int]]) -> None:
         self._pids = pids
         zero = time.monotonic()
         self.series = {name: Series(zero) for name in pids}
@@ -113,8 +113,8 @@ class Residents:
 
     async def _watch(self) -> None:
         while True:
-            for name, pid in self._pids.items():
-                self.series[name].add(memory(pid, "VmRSS"))
+            for name, pids in self._pids.items():
+                self.series[name].add(sum(memory(pid, "VmRSS") for pid in pids))
             await asyncio.sleep(RESIDENT_EVERY)
 
 

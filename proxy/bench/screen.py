@@ -12,6 +12,7 @@ from typing import Protocol, TextIO
 HOW_TO_INSTALL = "python -m pip install --group bench (or: pip install matplotlib rich)"
 KIB, MIB = 1 << 10, 1 << 20
 WIDTH = 100
+NOTHING = "–"  # noqa: RUF001 (an en dash: nothing was measured)
 TIMES = " \N{MULTIPLICATION SIGN}"
 
 
@@ -34,9 +35,24 @@ def mebibytes(size: float) -> str:
     return f"{size / MIB:,.0f} MiB" if size >= 10 * MIB else f"{size / MIB:,.1f} MiB"
 
 
+def object_size(size: int) -> str:
+    """Print the size of one object, in the units that it was chosen in."""
+    for unit, name in ((MIB, "MiB"), (KIB, "KiB")):
+        if size % unit == 0:
+            return f"{size // unit:,} {name}"
+    return f"{size / 1000:g} KB" if size >= 1000 else f"{size} B"
+
+
 def seconds(duration: float) -> str:
     """Print a duration."""
-    return f"{duration:.2f} s" if duration >= 0.095 else f"{duration * 1000:.0f} ms"
+    if duration >= 0.095:
+        return f"{duration:.2f} s"
+    return f"{duration * 1000:.0f} ms" if duration >= 0.00095 or not duration else microseconds(duration)
+
+
+def microseconds(duration: float) -> str:
+    """Print what one of many small things took."""
+    return f"{duration * 1e6:,.0f} us"
 
 
 def ratio(first: float, second: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from proxy.bench.children import Child, Children
@@ -28,9 +29,9 @@ async def start_backend(children: Children, *flags: str) -> Server:
     return Server(child, (await child.line(BACKEND_READY))[1])
 
 
-async def start_proxy(children: Children, upstream: str, mode: str) -> Server:
+async def start_proxy(children: Children, upstream: str, mode: str, flags: Sequence[str] = ()) -> Server:
     """Start a proxy that is pinned to one plan. Raises ChildError."""
-    flags = ("--upstream", upstream, "--listen", ANY_PORT, "--admin-listen", ANY_PORT, "--mode", mode)
-    child = children.start(f"{mode} proxy", sys.executable, "-m", "proxy", "serve", *flags, "--no-access-log")
+    told = ("--upstream", upstream, "--listen", ANY_PORT, "--admin-listen", ANY_PORT, "--mode", mode, *flags)
+    child = children.start(f"{mode} proxy", sys.executable, "-m", "proxy", "serve", *told, "--no-access-log")
     ready = await child.line(PROXY_READY)
     return Server(child, ready[1], ready[2])

@@ -12,6 +12,7 @@ Lines = list[tuple[bytes, bytes]]
 HOP_BY_HOP = frozenset(
     {
         b"connection",
+        b"http2-settings",
         b"keep-alive",
         b"proxy-authenticate",
         b"proxy-authorization",
@@ -22,7 +23,10 @@ HOP_BY_HOP = frozenset(
         b"upgrade",
     }
 )
-"""RFC 9110, section 7.6.1, with the obsolete ones that Go's ReverseProxy drops too."""
+"""RFC 9110, section 7.6.1, with the obsolete ones that Go's ReverseProxy drops too, and h2c's (RFC 7540, 3.2.1)."""
+
+HANDSHAKE = frozenset({b"connection", b"upgrade"})
+"""Of these what an upgrade is asked for and granted with: it goes on, as the tunnel ends where the upstream does."""
 
 MODE_HEADER = b"x-restream-mode"
 
@@ -104,6 +108,7 @@ def to_upstream(
     own_credential: bytes | None,
     accept: bytes | None = None,
     remote_user: Lines | None = None,
+    is_handshake: bool = False,
 ) -> Lines:
     """Return the request lines that the upstream sees, in the client's order.
 
@@ -112,15 +117,15 @@ def to_upstream(
     first: else any client could borrow the proxy's rights under a name of its choice. X-Remote-* goes in every mode:
     the upstream would take it for the word of a front proxy from whoever reaches it with such a proxy's certificate.
     As such a proxy we tell with `remote_user` who the client is; as whom it wants to act (Impersonate-*) it says
-    itself, and the upstream judges by that user's rights.
+    itself, and the upstream judges by that user's rights. In a handshake the lines that ask for the upgrade stay.
     """
-    dropped = HOP_BY_HOP | REQUEST_OWN | named_by_connection(lines)
+    dropped = REQUEST_OWN
     if plans_list:
         dropped |= {b"accept-encoding"}
     if accept is not None:
         dropped |= {b"accept"}
     kept: Lines = [(b"Host", host)]
-    for line in lines:
+    for line in _beyond_the_hop(lines, is_handshake=is_handshake):
         name = line[0].lower()
         if name not in dropped and not name.startswith(REMOTE_PREFIX):
             kept.append(line)
@@ -137,10 +142,12 @@ def to_upstream(
     return kept
 
 
-def to_client(lines: Lines, *, mode: bytes) -> Lines:
-    """Return the response lines that the client sees: the upstream's own less the hop, plus Via and X-Restream-Mode."""
-    dropped = HOP_BY_HOP | {MODE_HEADER} | named_by_connection(lines)
-    kept = [line for line in lines if line[0].lower() not in dropped]
+def to_client(lines: Lines, *, mode: bytes, is_handshake: bool = False) -> Lines:
+    """Return the response lines that the client sees: the upstream's own less the hop, plus Via and X-Restream-Mode.
+
+    In the answer to a handshake the lines that grant an upgrade stay, or say which one is required (426).
+    """
+    kept = [line for line in _beyond_the_hop(lines, is_handshake=is_handshake) if line[0].lower() != MODE_HEADER]
     kept.append(via(b"1.1"))
     kept.append((b"X-Restream-Mode", mode))
     return kept
@@ -149,6 +156,30 @@ def to_client(lines: Lines, *, mode: bytes) -> Lines:
 def via(version: bytes) -> tuple[bytes, bytes]:
     """Return the line that a proxy adds to what it passes on (RFC 9110, section 7.6.3), with the `version` it got."""
     return b"Via", version + b" " + PSEUDONYM
+
+
+def without_length(lines: Lines) -> Lines:
+    """Return the lines without any Content-Length."""
+    return [line for line in lines if line[0].lower() != b"content-length"]
+
+
+def _beyond_the_hop(lines: Lines, *, is_handshake: bool) -> Lines:
+    dropped = HOP_BY_HOP | named_by_connection(lines)
+    if is_handshake:
+        dropped -= HANDSHAKE
+        lines = _upgrade_alone(lines)
+    return [line for line in lines if line[0].lower() not in dropped]
+
+
+def _upgrade_alone(lines: Lines) -> Lines:
+    """Leave of Connection lines the token ``upgrade``; the others speak of this hop."""
+    kept: Lines = []
+    for name, value in lines:
+        if name.lower() != b"connection":
+            kept.append((name, value))
+        elif tokens := [token for token in map(bytes.strip, value.split(b",")) if token.lower() == b"upgrade"]:
+            kept.append((name, b", ".join(tokens)))
+    return kept
 
 
 def _without_credentials(lines: Lines, is_one: Callable[[bytes], bool]) -> Lines:

@@ -38,6 +38,7 @@ class Splitter:
     def __init__(self, max_item_bytes: int, beginning: bytes = b"") -> None:
         self.items = 0
         self._skeleton = Skeleton(max_item_bytes)
+        self._outline = self._skeleton.outline
         self._finder = make_finder(max_item_bytes, beginning)
         self._window = bytearray()
         self._at = 0  # everything before has been told
@@ -51,22 +52,22 @@ class Splitter:
     @property
     def is_list(self) -> bool:
         """Whether an array of items (or its ``null``) has been seen yet."""
-        return self._skeleton.has_items
+        return self._outline.has_items
 
     @property
     def has_item(self) -> bool:
         """Whether an item has been told of, or has begun."""
-        return self.items > 0 or (self._skeleton.in_items and ITEM_BEGINS.match(self._window) is not None)
+        return self.items > 0 or (self._outline.in_items and ITEM_BEGINS.match(self._window) is not None)
 
     @property
     def items_key(self) -> str | None:
         """Return ``items`` or ``rows``, None while neither has been seen."""
-        return self._skeleton.items_key
+        return self._outline.items_key
 
     @property
     def is_typed(self) -> bool:
         """Whether the kind stands before the items, as in the List of a type that its server knows."""
-        return self._skeleton.is_typed
+        return self._outline.is_typed
 
     @property
     def is_complete(self) -> bool:
@@ -83,9 +84,9 @@ class Splitter:
         events: list[Event] = []
         known = len(self._window)
         self._take(pieces)
-        if not self._skeleton.in_items:
+        if not self._outline.in_items:
             self._read_skeleton(known, events)
-        if self._skeleton.in_items:
+        if self._outline.in_items:
             self._cut(events, at_end=False)
         self._move_window()
         return events
@@ -107,9 +108,9 @@ class Splitter:
         if self._finished:
             return events
         self._finished = True
-        if self._skeleton.in_items:
+        if self._outline.in_items:
             self._cut(events, at_end=True)
-        if self._skeleton.in_items:
+        if self._outline.in_items:
             raise TruncatedListError("the body ends inside the items")
         self._skeleton.finish()
         if self._at < len(self._window):
@@ -125,7 +126,7 @@ class Splitter:
         while not self.is_list and (opened := window.find(b"[", new) + 1):
             self._skeleton.feed(bytes(window[new:opened]))
             new = opened
-            if self._skeleton.in_items:
+            if self._outline.in_items:
                 self._tell_skeleton(events, new, opens=True)
                 return
         if new < len(window):
@@ -147,7 +148,7 @@ class Splitter:
 
     def _cut(self, events: list[Event], *, at_end: bool) -> None:
         """Cut everything from the window that can be cut."""
-        while self._skeleton.in_items and self._at < len(self._window):
+        while self._outline.in_items and self._at < len(self._window):
             batch = self._finder.find(self._window, self._at, at_end=at_end)
             if batch is None:
                 return

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from proxy.core.headers import Lines, first, values
-from proxy.core.request import is_upgrade
+from proxy.core import upgrades
+from proxy.core.headers import Lines, first, without_length
 from proxy.downstream.peer import Peer
 from proxy.http1 import LAST_CHUNK, NO_BODY_STATUSES, BodyStream, Piece, chunk, render_head
+from proxy.sockets import Handover
 
 
 @dataclass(slots=True)
@@ -25,6 +26,8 @@ class Request:
     keep_alive: bool
     body: BodyStream | None
     is_chunked: bool = False
+    is_handshake: bool = False
+    """Whether the connection is given up for another protocol if the upstream grants it (RFC 9110, section 7.8)."""
     answer: "Answer" = field(init=False)
     peer: Peer = field(init=False)
 
@@ -35,8 +38,8 @@ class Request:
 
     @property
     def wants_upgrade(self) -> bool:
-        """Whether the client asks for another protocol on this connection."""
-        return is_upgrade(values(self.lines, b"connection"))
+        """Whether the client asks for another protocol on this connection, be it in a handshake that goes on or not."""
+        return upgrades.is_wanted(self.lines)
 
 
 class Wire(Protocol):
@@ -68,6 +71,9 @@ class Wire(Protocol):
 
     def reset_on_close(self, on: bool) -> None:
         """Let the kernel end the connection with a reset, however it comes to end, until told otherwise."""
+
+    def hand_over(self) -> Handover:
+        """Give the connection up to a tunnel."""
 
     def abort(self, *, reset: bool = False) -> None:
         """Drop the connection and what waits to be sent."""
@@ -115,7 +121,7 @@ class Answer:
         if self._until_close:
             connection.reset_on_close(True)  # even if the process dies, no half body looks whole
         if status == 204:
-            lines = [line for line in lines if line[0].lower() != b"content-length"]  # RFC 9110, section 8.6
+            lines = without_length(lines)  # RFC 9110, section 8.6
         connection.write([render_head(b"HTTP/1.1 %d %s" % (status, reason), lines)])
 
     async def write(self, pieces: Sequence[Piece]) -> float:
@@ -134,6 +140,17 @@ class Answer:
     def send_continue(self) -> None:
         """Tell a client that waits for it to send its body (RFC 9110, section 10.1.1)."""
         self._connection.write([b"HTTP/1.1 100 Continue\r\n\r\n"])
+
+    async def switch(self, reason: bytes, lines: Lines) -> None:
+        """Send the head of a 101, and wait until there is room behind it; the connection's next step is `hand_over`."""
+        self.started = True
+        self._connection.keeps_alive = False
+        self._connection.write([render_head(b"HTTP/1.1 101 " + reason, lines)])
+        await self._connection.drain()
+
+    def hand_over(self) -> Handover:
+        """Give the connection up to a tunnel."""
+        return self._connection.hand_over()
 
     def end(self) -> None:
         """Complete the response."""

@@ -1,26 +1,20 @@
-"""One client's HTTP/1.1 connection, parsed by llhttp: one request at a time, in order.
-
-Requests are handed to the handler with their target and header lines as they stood on the wire.
-"""
+"""One client's HTTP/1.1 connection: one request at a time, in order, until it ends or becomes a tunnel."""
 
 import asyncio
 import logging
-import socket
-import struct
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-import httptools
-
-from proxy.core.errors import BadRequestError, ClientGoneError, RestreamError
-from proxy.core.headers import Lines, first, values
+from proxy.core.errors import ClientGoneError, RestreamError
 from proxy.core.status import phrase
 from proxy.downstream.answer import Answer, Request
+from proxy.downstream.parser import Parser
 from proxy.downstream.peer import Introductions, Peer
 from proxy.http1 import BodyStream, Piece, render_head
 from proxy.settings import Limits
+from proxy.sockets import Handover, Paced, probe, reset_on_close
 
 logger = logging.getLogger("kube-restream")
 
@@ -43,8 +37,14 @@ class Service:
     is_dropping: bool = False
     tell_loss: Callable[[], None] | None = None
 
+    def forget(self, connection: "Connection") -> None:
+        """Count a connection no more."""
+        self.connections.discard(connection)
+        if self.tell_loss:
+            self.tell_loss()
 
-class Connection(asyncio.Protocol):
+
+class Connection(Paced, asyncio.Protocol):
     """One client connection. Requests are handled one after the other; pipelined ones wait in order."""
 
     def __init__(self, service: Service) -> None:
@@ -54,20 +54,12 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._peer: Peer
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser = Parser(self, service.limits)
         self._queue: deque[Request] = deque()
         self._task: asyncio.Task[None] | None = None
-        self._drained: asyncio.Future[None] | None = None
         self._refusal: tuple[int, str] | None = None
-        self._target = b""
-        self._lines: Lines = []
-        self._incoming: BodyStream | None = None
-        self._unparsed = 0  # bytes since the parser last had something to tell
-        self._framing = b""  # of a body whose request the parser takes to have ended
-        self._is_primed = False
         self._current: Request | None = None
-        self._in_head = False
-        self._is_paused = False
+        self._is_paused = self._is_handed_over = False
         self._idle_since = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
         self._waiting = 0  # to be sent when the timer last looked
@@ -77,6 +69,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:  # noqa: D102
         self._transport = stream = cast("asyncio.Transport", transport)  # uvloop's are not of its class
         stream.set_write_buffer_limits(high=self._limits.write_buffer_bytes)
+        probe(stream)
         self._peer = self._service.introductions.introduce(transport)
         self._service.connections.add(self)
         self._timer = self._loop.call_later(self._limits.idle_seconds, self._close_if_idle)
@@ -84,35 +77,7 @@ class Connection(asyncio.Protocol):
             self._close()
 
     def data_received(self, data: bytes) -> None:  # noqa: D102
-        self._unparsed += len(data)
-        while data and self._refusal is None:
-            data = self._parse(data)
-        if self._unparsed > self._limits.header_bytes:
-            self._refuse(431, f"head or trailer over {self._limits.header_bytes} bytes")
-
-    def _parse(self, data: bytes) -> bytes:
-        """Feed the parser; return what stands behind a request that asked for an upgrade, which ends it."""
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._renew_parser()
-            return data[upgrade.args[0] :]
-        except httptools.HttpParserError:
-            self._refuse(400, "malformed HTTP request")
-        return b""
-
-    def _renew_parser(self) -> None:
-        """Go on after a request that asked for an upgrade: it was not granted, so HTTP/1.1 it remains.
-
-        llhttp takes such a request to end with its head. One with a body goes on in a parser that has been shown the
-        framing: read as requests of their own, its bytes would pass our rules by.
-        """
-        self._parser = httptools.HttpRequestParser(self)
-        if self._framing:
-            framing, self._framing = self._framing, b""
-            self._is_primed = True
-            self._parser.feed_data(b"POST / HTTP/1.1\r\n" + framing + b"\r\n\r\n")
-            self._is_primed = False
+        self._parser.feed(data)
 
     def eof_received(self) -> None:
         """Close: a client that has closed its side is gone, as for nginx; half-closed clients are not served."""
@@ -121,75 +86,45 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102
         self._transport = None
-        self._service.connections.discard(self)
-        if self._service.tell_loss:
-            self._service.tell_loss()
         if self._timer:
             self._timer.cancel()
-        if self._incoming is not None:
-            self._incoming.fail(ClientGoneError("the client closed the connection"))
+        if self._task is not None and self._is_handed_over:
+            # The tunnel knows. It is under way, so that a drain waits for it, until the other side has ended as well.
+            self._task.add_done_callback(lambda _: self._service.forget(self))
+            return
+        self._service.forget(self)
+        self._parser.fail(ClientGoneError("the client closed the connection"))
         if self._task is not None:
             self._task.cancel()
 
-    def pause_writing(self) -> None:  # noqa: D102
-        self._drained = self._loop.create_future()
+    # --- what the parser finds ----------------------------------------------------------------------------------------
 
-    def resume_writing(self) -> None:  # noqa: D102
-        drained, self._drained = self._drained, None
-        if drained is not None and not drained.done():
-            drained.set_result(None)
-
-    # --- httptools callbacks ----------------------------------------------------------------------------------------
-
-    def on_message_begin(self) -> None:  # noqa: D102
-        if self._is_primed:
-            return
-        self._target, self._lines, self._in_head = b"", [], True
-
-    def on_url(self, url: bytes) -> None:  # noqa: D102
-        if self._in_head:
-            self._target += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:  # noqa: D102
-        if self._in_head:  # not a trailer, which could smuggle a credential past the rules
-            self._lines.append((name, value))
-
-    def on_headers_complete(self) -> None:  # noqa: D102
-        if self._is_primed:
-            return
-        parser, lines = self._parser, self._lines
-        self._in_head, self._unparsed = False, 0
-        version, method = parser.get_http_version(), parser.get_method().decode("ascii")
-        if problem := _find_problem(method, version, lines):
-            self._refuse(400, problem)
-            raise BadRequestError(problem)  # stops the parser: what follows must not be taken for a request
-        is_http10 = version == "1.0"
-        is_chunked = bool(first(lines, b"transfer-encoding"))
-        has_body = is_chunked or first(lines, b"content-length") not in ("", "0")
-        body = BodyStream(self._limits.read_buffer_bytes, self._pause, self._resume) if has_body else None
-        if has_body and parser.should_upgrade():
-            name = b"transfer-encoding" if is_chunked else b"content-length"
-            self._framing = name + b": " + first(lines, name).encode("latin-1")
-        keep_alive = parser.should_keep_alive()
-        request = Request(method, self._target, lines, is_http10, keep_alive, body, is_chunked)
+    def take(self, request: Request) -> None:
+        """Put a request in the queue."""
         request.answer, request.peer = Answer(self, request), self._peer
-        self._incoming = body
         self._queue.append(request)
         if len(self._queue) > MAX_PIPELINED:
-            self._pause()
+            self.pause()
         if self._task is None:
             self._task = self._loop.create_task(self._serve())
 
-    def on_body(self, data: bytes) -> None:  # noqa: D102
-        self._unparsed = 0
-        if self._incoming is not None:
-            self._incoming.push(data)
+    def refuse(self, status: int, message: str) -> None:
+        """Answer what is not HTTP after everything before it, then close: its end cannot be known."""
+        self._refusal = (status, message)
+        if self._task is None:
+            self._answer_refusal()
 
-    def on_message_complete(self) -> None:  # noqa: D102
-        self._unparsed = 0
-        if self._incoming is not None and not self._framing:
-            self._incoming.end()
-            self._incoming = None
+    def pause(self) -> None:
+        """Stop to read."""
+        if self._transport is not None and not self._transport.is_closing() and not self._is_paused:
+            self._is_paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Go on reading."""
+        if self._transport is not None and not self._transport.is_closing() and self._is_paused:
+            self._is_paused = False
+            self._transport.resume_reading()
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
@@ -198,8 +133,7 @@ class Connection(asyncio.Protocol):
         while self._queue and self._transport is not None:
             await self.drain()  # answers without a body do not wait themselves
             request = self._current = self._queue.popleft()
-            if not self._queue and not (self._incoming is not None and self._incoming.is_paused):
-                self._resume()
+            self._resume_where_there_is_room()
             self.keeps_alive = request.keep_alive
             try:
                 await self._service.handler(request)
@@ -212,12 +146,19 @@ class Connection(asyncio.Protocol):
             if not self.keeps_alive or not await self._swallow(request.body):
                 self._close()
                 break
+            if request.is_handshake:
+                self._parser.go_on()
+                self._resume_where_there_is_room()
         self._task = None
         self._idle_since = self._loop.time()
         if self._refusal is not None:
             self._answer_refusal()
         elif self.is_draining:
             self._close()
+
+    def _resume_where_there_is_room(self) -> None:
+        if not self._queue and not self._parser.is_full:
+            self.resume()
 
     async def _swallow(self, body: BodyStream | None) -> bool:
         """Read what is left of an answered request; False where it takes too long to keep the connection."""
@@ -249,11 +190,6 @@ class Connection(asyncio.Protocol):
         return self._task is None
 
     @property
-    def is_full(self) -> bool:
-        """Whether so much waits to be sent that writing should wait."""
-        return self._drained is not None
-
-    @property
     def write_buffer_size(self) -> int:
         """Bytes written that the kernel has not taken yet."""
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
@@ -264,19 +200,14 @@ class Connection(asyncio.Protocol):
             raise ClientGoneError("the client closed the connection")
         self._transport.writelines(pieces)
 
-    async def drain(self) -> float:
-        """Wait until the client has caught up; return the seconds that took."""
-        if self._drained is None:
-            return 0.0
-        since = self._loop.time()
-        await self._drained
-        return self._loop.time() - since
-
     def reset_on_close(self, on: bool) -> None:
         """Let the kernel end the connection with a reset, however it comes to end, until told otherwise."""
-        sock = self._transport.get_extra_info("socket") if self._transport is not None else None
-        if sock is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", int(on), 0))
+        reset_on_close(self._transport, on)
+
+    def hand_over(self) -> Handover:
+        """Give the connection up to a tunnel; the request that has asked for it is its last."""
+        self._is_handed_over = True
+        return Handover(self._transport, self._parser.give_up(), self.connection_lost)
 
     def abort(self, *, reset: bool = False) -> None:
         """Drop the connection and what waits to be sent; with `reset` the client sees ECONNRESET, not an end."""
@@ -322,28 +253,6 @@ class Connection(asyncio.Protocol):
         delay = self._limits.idle_seconds if not self.is_idle else due - self._loop.time()
         self._timer = self._loop.call_later(max(delay, 1.0), self._close_if_idle)
 
-    def _pause(self) -> None:
-        if self._transport is not None and not self._transport.is_closing() and not self._is_paused:
-            self._is_paused = True
-            self._transport.pause_reading()
-
-    def _resume(self) -> None:
-        if self._transport is not None and not self._transport.is_closing() and self._is_paused:
-            self._is_paused = False
-            self._transport.resume_reading()
-
-    # --- refusals ---------------------------------------------------------------------------------------------------
-
-    def _refuse(self, status: int, message: str) -> None:
-        """Answer what is not HTTP after everything before it, then close: its end cannot be known."""
-        if self._refusal is not None:
-            return
-        self._refusal = (status, message)
-        if self._incoming is not None:
-            self._incoming.fail(BadRequestError(message))
-        if self._task is None:
-            self._answer_refusal()
-
     def _answer_refusal(self) -> None:
         status, message = self._refusal or (400, "")
         body = f"{status} {phrase(status)}: {message}\n".encode()
@@ -355,20 +264,3 @@ class Connection(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self.write([render_head(b"HTTP/1.1 %d %s" % (status, phrase(status).encode()), lines), body])
             self._close()
-
-
-def _find_problem(method: str, version: str, lines: Lines) -> str:
-    """Return what is wrong with a head that llhttp lets pass, nothing if all is well.
-
-    Where two parsers could read the framing differently, requests can be smuggled (RFC 9112, section 11.2).
-    """
-    if method == "CONNECT":
-        return "no tunnels here"
-    if version not in ("1.0", "1.1"):
-        return "HTTP/1.1 is spoken here"
-    if version == "1.1" and len(values(lines, b"host")) != 1:
-        return "exactly one Host is required"
-    codings = values(lines, b"transfer-encoding")
-    if codings and (version == "1.0" or [coding.strip().lower() for coding in codings] != ["chunked"]):
-        return "chunked is the only transfer coding, and not of HTTP/1.0"
-    return ""

@@ -14,6 +14,7 @@ from proxy.core.errors import RestreamError, UpstreamClosedError, UpstreamProtoc
 from proxy.core.headers import Lines, first, values
 from proxy.http1 import LAST_CHUNK, NO_BODY_STATUSES, BodyStream, Piece, chunk
 from proxy.settings import Limits
+from proxy.sockets import Handover, Paced, probe
 
 RECEIVED = memoryview(bytearray(256 << 10))
 """Where every connection's bytes arrive, as they are parsed before the next ones can: one copy less than a bytes object
@@ -32,12 +33,12 @@ class Response:
     connection: "Connection"
 
 
-class Connection(asyncio.BufferedProtocol):
+class Connection(Paced, asyncio.BufferedProtocol):
     """One connection to the upstream: one request, then one response, again and again."""
 
     def __init__(self, limits: Limits, tls: ssl.SSLContext | None = None) -> None:
-        self.is_fresh = True
         self.tls = tls
+        self.is_fresh = self.is_silent = True
         self.idle_since = 0.0
         self._limits = limits
         self._loop = asyncio.get_running_loop()
@@ -55,15 +56,24 @@ class Connection(asyncio.BufferedProtocol):
         self._reason = b""
         self._lines: Lines = []
         self._unparsed = 0  # bytes since the parser last had something to tell
-        self._drained: asyncio.Future[None] | None = None
+        self._may_switch = self._has_switched = False
+        self._early = b""  # behind the head of a 101
+        self._lost_by: Exception | None = None
         self._sender: asyncio.Task[None] | None = None
         self._timeout: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
-    async def request(self, method: str, head: bytes, timeout: float | None) -> Response:  # noqa: ASYNC109
-        """Send a request's head and wait for the response's.
+    async def request(
+        self,
+        method: str,
+        head: bytes,
+        timeout: float | None,  # noqa: ASYNC109
+        *,
+        may_switch: bool = False,
+    ) -> Response:
+        """Send a request's head and wait for the response's, which may be a 101 only where it `may_switch`.
 
         Raises UpstreamClosedError, UpstreamProtocolError and UpstreamTimeoutError.
         """
@@ -73,6 +83,7 @@ class Connection(asyncio.BufferedProtocol):
         self._method, self._reason, self._lines, self._unparsed = method, b"", [], 0
         self._left, self._until_close = None, False
         self._is_answered = self._is_reusable = False
+        self.is_silent, self._may_switch = True, may_switch
         self._head = self._loop.create_future()
         self._transport.write(head)
         self._timeout = timeout
@@ -100,8 +111,7 @@ class Connection(asyncio.BufferedProtocol):
                     return
                 self._transport.writelines(chunk(pieces) if is_chunked else pieces)
                 self._restart_timer()
-                if self._drained is not None:
-                    await self._drained
+                await self.drain()
             if is_chunked and self._transport is not None:
                 self._transport.write(LAST_CHUNK)
         except RestreamError as error:
@@ -119,6 +129,10 @@ class Connection(asyncio.BufferedProtocol):
         """Whether the connection has not been closed by either side."""
         return self._transport is not None and not self._transport.is_closing()
 
+    def hand_over(self) -> Handover:
+        """Give a connection that has switched protocols up to a tunnel."""
+        return Handover(self._transport, self._early, self.connection_lost, self._lost_by)
+
     def close(self) -> None:
         """Drop the connection with whatever is under way on it."""
         if self._sender is not None:
@@ -134,6 +148,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:  # noqa: D102
         self._transport = stream = cast("asyncio.Transport", transport)  # uvloop's are not of its class
         stream.set_write_buffer_limits(high=self._limits.write_buffer_bytes)
+        probe(stream)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: D102
         return RECEIVED
@@ -142,10 +157,13 @@ class Connection(asyncio.BufferedProtocol):
         self._take(RECEIVED[:nbytes])
 
     def _take(self, data: memoryview) -> None:
+        self.is_silent = False
         if self._left is not None:
             self._take_counted(data)
         elif self._until_close and self._body is not None:
             self._body.push(bytes(data))
+        elif self._has_switched:
+            self._early += bytes(data)
         elif self._parser is None:
             self._is_reusable = False  # bytes that nobody asked for
             self.close()
@@ -156,21 +174,12 @@ class Connection(asyncio.BufferedProtocol):
         """Close; `connection_lost` tells a response that ends here from one that is cut."""
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102
-        self._transport = None
+        self._transport, self._lost_by = None, exc
         self._is_reusable = False
         if self._until_close and self._body is not None and exc is None:
             self._end_body()
         self._fail(UpstreamClosedError("the upstream closed the connection before the response was complete"))
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)  # whoever waits looks at the transport next
-
-    def pause_writing(self) -> None:  # noqa: D102
-        self._drained = self._loop.create_future()
-
-    def resume_writing(self) -> None:  # noqa: D102
-        drained, self._drained = self._drained, None
-        if drained is not None and not drained.done():
-            drained.set_result(None)
+        self.resume_writing()  # whoever waits looks at the transport next
 
     # --- the response -------------------------------------------------------------------------------------------------
 
@@ -178,11 +187,15 @@ class Connection(asyncio.BufferedProtocol):
         self._unparsed += len(data)
         try:
             self._parser.feed_data(data)  # type: ignore[union-attr]  # the caller has looked
+        except httptools.HttpParserUpgrade as upgrade:
+            self._early = bytes(data[upgrade.args[0] :])
+            return
+        except httptools.HttpParserError:
             self._push_found()
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._fail(UpstreamProtocolError("the upstream does not speak HTTP/1.1"))
             self.close()
             return
+        self._push_found()
         if self._unparsed > self._limits.header_bytes:
             self._fail(UpstreamProtocolError(f"head or trailer over {self._limits.header_bytes} bytes"))
             self.close()
@@ -221,6 +234,9 @@ class Connection(asyncio.BufferedProtocol):
         assert parser is not None  # noqa: S101 (it is calling)
         self._unparsed = 0
         status = parser.get_status_code()
+        if status == 101:
+            self._switch()
+            return
         if status < 200 or self._head is None or self._head.done():
             return
         codings = [coding.lower() for coding in values(self._lines, b"transfer-encoding")]
@@ -232,7 +248,7 @@ class Connection(asyncio.BufferedProtocol):
         length = int(length_text) if length_text else None
         body = BodyStream(self._limits.read_buffer_bytes, self._pause, self._resume)
         self._body = body
-        self._is_reusable = parser.should_keep_alive()
+        self._is_reusable = parser.should_keep_alive() and not self._may_switch  # a refusal often ends the connection
         if self._method == "HEAD" or status in NO_BODY_STATUSES:
             self._left = 0
             self._end_body()
@@ -241,6 +257,20 @@ class Connection(asyncio.BufferedProtocol):
             if length == 0:
                 self._end_body()
         self._head.set_result(Response(status, self._reason, self._lines, length, body, self))
+
+    def _switch(self) -> None:
+        """Hand out a 101, and stop to read: what follows is no HTTP, and is for the tunnel to carry."""
+        parser, self._parser = self._parser, None
+        if not (self._may_switch and parser is not None and parser.should_upgrade()) or self._head is None:
+            self._fail(UpstreamProtocolError("the upstream switches protocols, which nobody has asked it for"))
+            self.close()
+            return
+        self._pause()
+        self._has_switched = True
+        body = BodyStream(0, self._pause, self._resume)
+        body.end()
+        if not self._head.done():
+            self._head.set_result(Response(101, self._reason, self._lines, None, body, self))
 
     def _push_found(self) -> None:
         """Pass on what the parser has found of the body."""

@@ -50,6 +50,8 @@ class Request:
     body: BodyStream | None = None
     is_chunked: bool = False
     is_long_running: bool = False
+    is_handshake: bool = False
+    """Whether the response may be a 101. Such a request has a connection to itself, which is never used again."""
 
 
 class Upstream:
@@ -64,14 +66,17 @@ class Upstream:
     async def send(self, request: Request) -> Response:
         """Send a request and wait for the head of its response, which goes back to `release`.
 
-        A request that can be replayed is sent once more where an idle connection turns out to have been closed.
+        A request that can be replayed is sent once more where an idle connection turns out to have been closed, which
+        is one that ends without a byte of a response.
         Raises `proxy.core.errors.UpstreamError`s, and what the request's body fails with.
         """
-        connection = self._take_idle(request.method) or await self._open()
+        idle = None if request.is_handshake else self._take_idle(request.method)
+        connection = idle or await self._open()
         try:
             return await self._send_on(connection, request)
         except UpstreamClosedError:
-            if connection.is_fresh or request.body is not None or request.method not in REPLAYABLE:
+            is_stale = connection.is_silent and not connection.is_fresh
+            if not is_stale or request.body is not None or request.method not in REPLAYABLE:
                 raise
         return await self._send_on(await self._open(), request)
 
@@ -82,9 +87,8 @@ class Upstream:
         try:
             if request.body is not None:
                 connection.send_body(request.body, is_chunked=request.is_chunked)
-            return await connection.request(
-                request.method, head, None if request.is_long_running else self._limits.first_byte_seconds
-            )
+            timeout = None if request.is_long_running else self._limits.first_byte_seconds
+            return await connection.request(request.method, head, timeout, may_switch=request.is_handshake)
         except BaseException:
             self._busy.discard(connection)
             connection.close()

@@ -120,7 +120,7 @@ def parse(*flags: str) -> argparse.Namespace:
 @pytest.mark.parametrize(
     "flags",
     [("--pods", "-1"), ("--namespaces", "0"), ("--listen", "8080"), ("--listen", "x:99999"), ("--encoder", "other"),
-     ("--secret-size", "1MB")],
+     ("--secret-size", "1MB"), ("--log-interval-seconds", "0"), ("--log-interval-seconds", "nan")],
 )  # fmt: skip
 def test_bad_flags_are_usage_errors(flags: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 2 and a message that names the flag."""

@@ -77,3 +77,12 @@ def test_keys_sort_as_bytes_not_as_pairs() -> None:
     """`a-b/x` stands before `a/x`."""
     population = of(SIZES, resources.PODS)
     assert population.namespaces.index("a-b") < population.namespaces.index("a")
+
+
+@pytest.mark.parametrize("size", [200, 250, 500])
+def test_small_configmaps_are_as_small_as_was_asked_for(size: int) -> None:
+    """They are what costs a proxy most for each byte."""
+    population = of(Sizes(configmaps=1000, configmap_size=size), resources.CONFIG_MAPS)
+    items = [population.item(index, population.first_version + index) for index in range(population.count)]
+    assert all(abs(len(item) - size) < 20 for item in items)
+    assert len({json.loads(item)["metadata"]["uid"] for item in items}) == population.count

@@ -137,7 +137,8 @@ async def test_a_token_is_required_where_one_is_set(headers: dict[str, str], sta
         ("/api/v1/pods?timeout=30", 400, "time: missing unit in duration"),
         ("/api/v1/pods?resourceVersion=x", 400, "invalid resource version"),
         ("/api/v1/pods?watch=1&resourceVersion=x", 400, "invalid resource version"),
-        ("/api/v1/namespaces/a/pods/none/log", 404, "the server could not find the requested resource"),
+        ("/api/v1/namespaces/a/pods/none/log", 404, 'pods \\"none\\" not found'),
+        ("/api/v1/namespaces/a/pods/none/nope", 404, "the server could not find the requested resource"),
         ("/api/v1/namespaces/none/pods", 200, '"items":[]'),
     ],
 )

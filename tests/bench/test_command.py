@@ -9,6 +9,9 @@ import pytest
 
 from proxy import cli
 
+ARMS = "raw,streamed"
+TOKEN = "open-sesame"
+
 
 def bench(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the benchmark in a directory."""
@@ -16,61 +19,67 @@ def bench(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False, timeout=50)
 
 
-def test_measures_arms_side_by_side(tmp_path: Path) -> None:
-    """Markdown on standard output, every sample in JSON."""
-    done = bench(tmp_path, "--scale", "0.02", "--rounds", "1", "--arms", "direct,streamed")
+def test_measures_arms_side_by_side_and_again(tmp_path: Path) -> None:
+    """Markdown on standard output, every sample and what it takes to repeat it in JSON."""
+    done = bench(tmp_path, "--workloads", "configmaps-table", "--scale", "0.002", "--rounds", "1", "--arms", ARMS)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("|  | CPU s/GB | x kubectl proxy | MB/s |")
-    assert [line.split("|")[1].strip() for line in lines[2:4]] == ["direct", "streamed"]
+    title = lines[0].split("|")[1].strip()
+    assert title.startswith("10 Lists of 20 ConfigMaps of 100 KB as Table at once, ")
+    assert [line.split("|")[1].strip() for line in lines[2:4]] == ["raw", "streamed"]
+    assert "| configmaps" not in done.stdout
     document = json.loads((tmp_path / "bench-out/bench.json").read_text())
-    assert document["sizes"]["pods"] == 2000
+    assert document["parameters"]["workloads"] == ["configmaps-table"]
     assert {"cpu", "cores", "kernel", "python"} <= set(document["machine"])
     samples = {(sample["arm"], sample["workload"]): sample["values"] for sample in document["samples"]}
-    assert len(samples) == 6
-    assert 0.1 < samples["streamed", "list"]["cpu_seconds_per_gigabyte"] < 100
-    assert 1e-6 < samples["streamed", "get-64"]["cpu_seconds_per_request"] < 0.1
-    assert "cpu_seconds_per_gigabyte" not in samples["direct", "list"]
+    assert len(samples) == 2
+    assert samples["streamed", "configmaps-table"]["items"] == 200
+    assert (tmp_path / "bench-out/memory.png").exists()
+    again = bench(tmp_path, "--repeat", "bench-out/bench.json", "--out", "again")
+    assert again.returncode == 0, again.stderr
+    assert "| configmaps-table: streamed, CPU per GB, x raw |" in again.stdout
+    repeated = json.loads((tmp_path / "again/bench.json").read_text())
+    assert repeated["parameters"] == document["parameters"]
 
 
-def test_measures_the_memory_of_large_lists(tmp_path: Path) -> None:
-    """One row for each case, with what the proxy needed above idle."""
-    done = bench(tmp_path, "--gigabyte", "--scale", "0.0005")
+def test_lists_a_real_cluster_without_telling_whom_it_is(tmp_path: Path) -> None:
+    """Arms that cannot have the credential say so; neither it nor anything but GETs goes anywhere."""
+    (tmp_path / "token").write_text(TOKEN)
+    command = [sys.executable, "-m", "proxy", "backend", "--listen", "127.0.0.1:0", "--token", TOKEN, "--pods", "50"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as backend:
+        assert backend.stdout is not None
+        url = backend.stdout.readline().split()[-1]
+        access = ("--upstream", url, "--token-file", "token", "--targets", "/api/v1/pods?limit=9")
+        done = bench(tmp_path, *access, "--rounds", "1", "--arms", "direct,haproxy,streamed")
+        backend.terminate()
     assert done.returncode == 0, done.stderr
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines()[2:6]]
-    assert [row[0].partition(",")[0] for row in rows] == ["streamed", "streamed", "streamed", "buffered"]
-    assert [row[3] for row in rows] == ["200", "2,000", "200", "50"]
-    assert all(row[-1].endswith("iB") for row in rows)
-    assert (tmp_path / "bench-out/gigabyte.json").exists()
+    assert "haproxy is left out" in done.stderr
+    assert "one List of /api/v1/pods?limit=9" in done.stdout
+    written = (tmp_path / "bench-out/upstream.json").read_text()
+    assert TOKEN not in written + done.stdout + done.stderr
+    assert [sample["arm"] for sample in json.loads(written)["samples"]] == ["direct", "streamed"]
 
 
-def test_measures_what_paging_spares(tmp_path: Path) -> None:
-    """A table for each workload with the bounds, every sample with its curves in JSON, and a picture."""
-    done = bench(tmp_path, "--paging", "--scale", "0.01", "--rounds", "1")
-    assert done.returncode == 0, done.stderr
-    heads = [line.split("|")[1:-1] for line in done.stdout.splitlines() if "| direct |" in line]
-    assert [head[0].partition(",")[0].strip() for head in heads] == [
-        "10 Lists of 1 Secrets of 1 MiB at once",
-        "10 Lists of 500 pods of 2.5 KB at once",
-        "one List of 500 pods of 2.5 KB",
-    ]
-    assert [cell.strip() for cell in heads[0][1:]] == ["direct", "streamed", "paged", "paged / direct", "bound"]
-    assert "1/15: " in done.stdout
-    samples = json.loads((tmp_path / "bench-out/paging.json").read_text())["samples"]
-    assert [sample["arm"] for sample in samples] == 2 * ["direct", "streamed", "paged"] + ["direct", "paged"]
-    assert set(samples[2]["series"]) == {"backend", "proxy"}
-    assert (tmp_path / "bench-out/paging.png").exists()
+def test_an_old_run_that_is_none_is_an_error(tmp_path: Path) -> None:
+    """Said in one line."""
+    (tmp_path / "old.json").write_text("{}")
+    done = bench(tmp_path, "--repeat", "old.json")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("kube-restream bench: old.json is not the JSON of a run: ")
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("--arms", "nginx"),
+        ("--arms", "squid"),
+        ("--workloads", "pods,squid"),
         ("--rounds", "0"),
         ("--scale", "-1"),
         ("--scale", "nan"),
         ("--scale", "inf"),
         ("--gigabyte", "--paging"),
+        ("--upstream", "https://user:password@127.0.0.1:6443"),
+        ("--targets", "pods"),
     ],
 )
 def test_refuses_what_makes_no_sense(capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]) -> None:

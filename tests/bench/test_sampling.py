@@ -63,7 +63,7 @@ def test_reads_the_cpu_of_the_machine() -> None:
 
 async def test_residents_are_watched_side_by_side() -> None:
     """Each process has a curve of its own, until the watch ends."""
-    async with Residents({"self": os.getpid(), "gone": 2**22 + 1}) as residents:
+    async with Residents({"self": [os.getpid()], "gone": [2**22 + 1]}) as residents:
         await asyncio.sleep(3 * RESIDENT_EVERY)
     assert residents.series["self"].peak > 1 << 20
     assert residents.series["gone"].peak == 0

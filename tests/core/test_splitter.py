@@ -1,13 +1,17 @@
 """The splitter on Lists as servers write them: the same bytes, cut at the right places, while they arrive."""
 
+import gc
 import json
+from contextlib import suppress
 
 import msgspec
 import pytest
 
+from proxy.core.errors import ListError
 from proxy.core.events import Event, Items, Skeleton
 from proxy.core.joiner import join
 from proxy.core.proving import BATCH_BYTES
+from proxy.core.skeleton import Outline
 from proxy.core.splitter import HEAD_HOLD_BYTES, Splitter
 from tests.core.feeding import CHUNK_BYTES, MAX_ITEM_BYTES, cut, split
 from tests.core.recorded import json_bodies
@@ -277,3 +281,18 @@ def test_unfinished_value_message_is_as_the_splitter_reads_it() -> None:
     for end in range(len(value)):
         with pytest.raises(msgspec.DecodeError, match=rf"^Input data was truncated$|\(byte {end}\)$"):
             decoder.decode(value[:end])
+
+
+@pytest.mark.parametrize("body", [b'{"items":[{"a":1}]}', b'{"items":[{"a"', b'{"kind":"Po', b'{"items":[{]}'])
+def test_nothing_is_kept_of_a_body_that_is_over(body: bytes) -> None:
+    """The parser of the skeleton is opaque to the garbage collector: what it knows must not know it."""
+
+    def alive() -> int:
+        gc.collect()
+        return sum(isinstance(thing, Outline) for thing in gc.get_objects())
+
+    before = alive()
+    for _ in range(20):
+        with suppress(ListError):
+            Splitter(MAX_ITEM_BYTES).feed(body)
+    assert alive() == before

@@ -37,7 +37,8 @@ class Wire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:  # noqa: D102
         self._transport = stream = cast("asyncio.Transport", transport)
-        stream.set_write_buffer_limits(high=0)
+        # With TLS, 0 would be "full" for both loops though nothing waits, and nothing would tell when it is no longer.
+        stream.set_write_buffer_limits(high=0 if transport.get_extra_info("ssl_object") is None else 1)
 
     def data_received(self, data: bytes) -> None:  # noqa: D102
         self._received += data

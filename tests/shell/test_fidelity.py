@@ -392,6 +392,31 @@ async def test_expect_continue() -> None:
         assert own_lines(upstream.exchanges[0]) == [(b"Content-Length", b"4")]
 
 
+async def test_other_expectations_end_here() -> None:
+    """An expectation that is none of ours is dropped as 100-continue is; a request without a body has none."""
+    async with Apiserver() as upstream, running(upstream.url) as proxy:
+        for lines in ([b"Expect: the best", b"Content-Length: 0"], [b"Expect: 100-continue"]):
+            answer = await proxy.ask(request("/x", *lines, method="POST"), method="POST")
+            assert (answer.status, answer.interim) == (200, [])
+        assert [exchange.values(b"expect") for exchange in upstream.exchanges] == [[], []]
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+async def test_create_of_3_mib(framing: str) -> None:
+    """The largest object that a kube-apiserver takes goes up as it is framed, after 100 Continue if so wanted."""
+    body = bytes(range(256)) * (3 << 12)
+    line = b"Transfer-Encoding: chunked" if framing == "chunked" else b"Content-Length: %d" % len(body)
+    sent = chunked(cut(body, 70_000)) if framing == "chunked" else body
+    async with Apiserver() as upstream, running(upstream.url) as proxy, await proxy.connect() as client:
+        for expect in ([], [b"Expect: 100-continue"]):
+            await client.send(request("/api/v1/namespaces/a/configmaps", line, *expect, method="POST"))
+            await client.send(sent)
+            answer = await client.answer("POST")
+            assert (answer.body, answer.interim) == (SMALL_LIST, [100] if expect else [])
+            assert upstream.exchanges[-1].content == body
+        assert len(upstream.connections) == 1
+
+
 async def test_answer_before_the_body_was_sent() -> None:
     """An upstream may answer before it has the body; the client gets that answer."""
 
@@ -595,6 +620,58 @@ async def test_writes_are_not_replayed(method: str) -> None:
         assert len(upstream.exchanges) == 2
 
 
+@pytest.mark.parametrize("sent", [b"H", b"HTTP/1.1 200 OK\r\nX: 1\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"])
+async def test_begun_response_is_not_asked_for_again(sent: bytes) -> None:
+    """A connection that ends inside the head of a response was no idle one that had been closed: 502."""
+
+    async def dies(exchange: Exchange) -> None:
+        await exchange.send(sent)
+        exchange.close()
+
+    async with Apiserver() as upstream, running(upstream.url) as proxy, await proxy.connect() as client:
+        assert (await client.ask(request())).body == SMALL_LIST
+        upstream.script = dies
+        assert (await client.ask(request("/version"))).status == 502
+        assert len(upstream.exchanges) == 2
+
+
+@pytest.mark.parametrize("lines", [[], [b"Content-Length: 2"]], ids=["without a body", "with a body"])
+@pytest.mark.parametrize("how", ["close", "reset"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+async def test_what_is_sent_again(method: str, how: str, lines: list[bytes]) -> None:
+    """Safe methods are sent again, however the idle connection has ended; not with a body, which is read only once."""
+
+    async def once(exchange: Exchange) -> None:
+        if exchange.number == 1 and len(upstream.exchanges) > 1:
+            getattr(exchange, how)()
+        else:
+            await exchange.send(response(lines=JSON_LINES))
+
+    async with Apiserver(once) as upstream, running(upstream.url) as proxy, await proxy.connect() as client:
+        assert (await client.ask(request("/version"))).status == 200
+        sent = request("/x", *lines, method=method, body=b"{}" if lines else b"")
+        assert (await client.ask(sent, method=method)).status == (502 if lines else 200)
+        assert len(upstream.exchanges) == (2 if lines else 3)
+
+
+async def test_timeouts_are_not_sent_again() -> None:
+    """An upstream that is silent on an idle connection has the request: 504, and no second one."""
+
+    async def silent(exchange: Exchange) -> None:
+        await exchange.wait_closed()
+
+    limits = Limits(first_byte_seconds=0.15, drain_seconds=0.2)
+    async with (
+        Apiserver() as upstream,
+        running(upstream.url, limits=limits) as proxy,
+        await proxy.connect() as client,
+    ):
+        assert (await client.ask(request())).body == SMALL_LIST
+        upstream.script = silent
+        assert (await client.ask(request("/version"))).status == 504
+        assert len(upstream.exchanges) == 2
+
+
 async def test_connection_closed_while_idle_is_not_used() -> None:
     """A connection that the upstream closes while it is idle is noticed, so that a write does not fail for it."""
     async with Apiserver() as upstream, running(upstream.url) as proxy, await proxy.connect() as client:
@@ -653,24 +730,6 @@ async def test_abandoned_response_does_not_spoil_the_pool() -> None:
         await proxy.aborts("client_gone")
         upstream.script = answer_small_list
         assert (await proxy.ask(request())).status == 200
-
-
-async def test_upgrade_is_not_granted_but_answered() -> None:
-    """A request that asks for another protocol passes as plain HTTP/1.1, and the connection serves on."""
-    async with Apiserver() as upstream, running(upstream.url) as proxy, await proxy.connect() as client:
-        upgrade = request("/api/v1/pods?watch=1", b"Connection: Upgrade", b"Upgrade: websocket")
-        answer = await client.ask(upgrade + request("/version"))
-        assert answer.body == SMALL_LIST
-        assert answer.mode == "raw; reason=upgrade"
-        assert (await client.answer()).body == SMALL_LIST
-        assert own_lines(upstream.exchanges[0]) == []
-
-
-async def test_upstream_that_switches_protocols_unasked() -> None:
-    """A 101 that nobody asked for is a 502."""
-    switched = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nbytes"
-    async with Apiserver(script(switched)) as upstream, running(upstream.url) as proxy:
-        assert (await proxy.ask(request("/version"))).status == 502
 
 
 # --- malformed requests -----------------------------------------------------------------------------------------------

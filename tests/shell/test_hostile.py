@@ -59,9 +59,9 @@ async def test_many_upgrade_requests() -> None:
 
 
 async def test_connect_is_refused() -> None:
-    """There is no tunnel through the proxy."""
+    """There is no tunnel to elsewhere (RFC 9110, section 9.1: a method that is not implemented)."""
     async with Apiserver() as upstream, running(upstream.url) as proxy:
-        assert (await proxy.ask(request("example.com:443", method="CONNECT"), method="CONNECT")).status == 400
+        assert (await proxy.ask(request("example.com:443", method="CONNECT"), method="CONNECT")).status == 501
         assert not upstream.exchanges
 
 
