@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from proxy import process
+from proxy.addresses import split_address
 from proxy.admin import Admin
 from proxy.engine import Engine
-from proxy.settings import Settings, SettingsError, split_address
+from proxy.settings import Settings, SettingsError
 
 
 class Proxy:

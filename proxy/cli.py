@@ -9,7 +9,8 @@ from importlib import import_module
 import uvloop
 
 from proxy import __version__, app, process
-from proxy.settings import Settings, SettingsError, load, setting_kinds
+from proxy.loading import load
+from proxy.settings import Settings, SettingsError, setting_kinds
 from proxy.workers import supervisor
 from proxy.workers.child import StartError
 
@@ -20,8 +21,10 @@ HELP = {
     "workers": "how many processes serve: a number, or auto for one a CPU (default 1)",
     "mode": "how Lists travel: auto, streamed, paged, buffered or raw (default auto)",
     "kubeconfig": "act towards the upstream as this kubeconfig's user, as kubectl proxy does",
+    "context": "the context of the kubeconfig, or of $KUBECONFIG",
+    "in_cluster": "take address, CA and (with proxy-identity) token from the Pod's service account",
     "routes": "modes of some resources' Lists, as YAML: [{group: apps, resource: '*', mode: paged}]",
-    "identity": "pass-through (the client's credential, default) or proxy-identity",
+    "identity": "pass-through (the client's credential, default), proxy-identity or front-proxy",
 }
 TOOLS = {
     "backend": "proxy.backend.command",
@@ -31,6 +34,10 @@ TOOLS = {
 SPELLING = {
     "tls.cert": "--tls-cert",
     "tls.key": "--tls-key",
+    "filters.accept_hosts": "--accept-hosts",
+    "filters.accept_paths": "--accept-paths",
+    "filters.reject_paths": "--reject-paths",
+    "filters.reject_methods": "--reject-methods",
     "upstream_tls.ca": "--upstream-ca",
     "upstream_tls.insecure": "--upstream-insecure",
     "upstream_tls.server_name": "--upstream-server-name",

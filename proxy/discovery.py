@@ -125,10 +125,11 @@ class Discovery:
         """Ask for a small document. Raises RestreamErrors and TimeoutError."""
         identity = self._identity
         lines = [(b"Host", identity.address.authority), (b"Accept", b"application/json")]
-        if identity.credential is not None and identity.credential.authorization:
-            lines.append((b"Authorization", identity.credential.authorization))
         body = bytearray()
         async with asyncio.timeout(PATIENCE_SECONDS):
+            authorization = await identity.credential.authorize() if identity.credential is not None else b""
+            if authorization:
+                lines.append((b"Authorization", authorization))
             response = await self._upstream.send(Request("GET", target, lines))
             try:
                 while len(body) < MAX_BYTES and (pieces := await response.body.read()):

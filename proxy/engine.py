@@ -7,6 +7,7 @@ from proxy.accesslog import AccessLog
 from proxy.core.weights import Weights
 from proxy.discovery import Discovery
 from proxy.downstream.listener import Listener
+from proxy.downstream.peer import Introductions
 from proxy.handler import Handler
 from proxy.metrics import Metrics
 from proxy.pages.reserve import Reserve
@@ -25,6 +26,7 @@ class Engine:
         """Read what the settings name; `log` is for the access log. Raises SettingsError."""
         self._settings = settings
         own = identity.establish(settings)
+        self._identity = own
         self._upstream = Upstream(own.address, settings.limits)
         self.metrics = Metrics(process.raise_open_files_limit())
         access_log = AccessLog(log if settings.access_log else None)
@@ -34,7 +36,8 @@ class Engine:
         reserve = Reserve(paging.reserve_bytes)
         services = Services(settings, own, self._upstream, self._discovery, weights, reserve, self.metrics)
         tls = identity.listener_tls(settings.tls)
-        self.listener = Listener(Handler(services, access_log), settings.limits, tls)
+        introductions = Introductions(settings.trusted_proxies)
+        self.listener = Listener(Handler(services, access_log), settings.limits, tls, introductions)
 
     async def problem(self) -> str:
         """Return what keeps requests from being answered, nothing if all is well."""
@@ -44,4 +47,5 @@ class Engine:
         """Drain: let requests under way finish, then drop the rest."""
         await self.listener.drain(self._settings.limits.drain_seconds)
         await self._discovery.close()
+        await self._identity.close()
         self._upstream.close()

@@ -7,16 +7,16 @@ nothing that can be mistaken for a complete List ever ends cleanly.
 import asyncio
 import re
 from time import monotonic
-from urllib.parse import urlsplit
 
 from proxy.accesslog import AccessLog
 from proxy.core import headers, status
 from proxy.core.errors import ClientGoneError, ForbiddenError, RestreamError
+from proxy.core.filters import Filter
 from proxy.core.headers import Lines, first, values
 from proxy.core.request import classify
 from proxy.downstream.answer import Request
 from proxy.progress import Progress
-from proxy.settings import is_loopback
+from proxy.settings import Settings
 from proxy.transfer import Services, Transfer
 
 AUTHORITY = re.compile(rb"^[^:/?]+://[^/?]*")
@@ -29,6 +29,7 @@ class Handler:
         self._services = services
         self._metrics = services.metrics
         self._access_log = access_log
+        self._filter = _filter_of(services.settings)
 
     async def __call__(self, request: Request) -> None:
         """Handle one request to its end; nothing but cancellation is raised."""
@@ -37,9 +38,8 @@ class Handler:
         progress = Progress(classify(method, target.decode("latin-1")), monotonic())
         self._metrics.begin(progress)
         try:
-            if self._services.identity.credential is not None:
-                _check_host(request)
-                _check_origin(request)
+            if self._filter is not None:
+                self._check(self._filter, request, target)
             await Transfer(self._services, request, target, progress).run()
         except asyncio.CancelledError:
             # The listener cancels a request whose client has gone, and those that outlive the drain.
@@ -53,6 +53,13 @@ class Handler:
             self._metrics.end(progress, now)
             agent = first(request.lines, b"user-agent")
             self._access_log.write(progress, method=method, target=target.decode("latin-1"), user_agent=agent, now=now)
+
+    def _check(self, filter: Filter, request: Request, target: bytes) -> None:  # noqa: A002 (it is one)
+        path = target.partition(b"?")[0].decode("latin-1")
+        if problem := filter.refusal(request.method, path, first(request.lines, b"host")):
+            raise ForbiddenError(problem)
+        if self._services.identity.credential is not None:
+            _check_origin(request)
 
     # --- failures -----------------------------------------------------------------------------------------------------
 
@@ -97,19 +104,11 @@ def _origin_form(target: bytes) -> bytes:
     return rest if rest.startswith(b"/") else b"/" + rest
 
 
-def _check_host(request: Request) -> None:
-    """Refuse names that are not this machine's, as kubectl proxy does.
-
-    With the proxy's own credential a web page could else reach the apiserver through a name that it has rebound to
-    127.0.0.1 (DNS rebinding).
-    """
-    host = first(request.lines, b"host")
-    try:
-        name = "" if set("@/?#") & set(host) else urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        name = ""
-    if not is_loopback(name):
-        raise ForbiddenError("Host is not a loopback name")
+def _filter_of(settings: Settings) -> Filter | None:
+    if not settings.filters_requests:
+        return None
+    filters = settings.filters
+    return Filter.compile(filters.accept_hosts, filters.accept_paths, filters.reject_paths, filters.reject_methods)
 
 
 def _check_origin(request: Request) -> None:

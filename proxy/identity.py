@@ -1,137 +1,82 @@
 """Where the upstream is and who the proxy is to it: from plain settings, or from a kubeconfig as kubectl proxy does."""
 
 import base64
-import re
+import os
 import ssl
-import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from proxy import kubeconfig
-from proxy.settings import DownstreamTLS, Settings, SettingsError, UpstreamTLS, check_url
+from proxy.addresses import check_url, shown
+from proxy.credentials import Credential, Pair, Renewed, TokenFile, bearer
+from proxy.execplugin import ExecPlugin
+from proxy.settings import DownstreamTLS, Settings, SettingsError, UpstreamTLS
+from proxy.tls import ClientMaterial, ListenerTLS, keep_client_context
 from proxy.upstream.pool import Address
 
-TOKEN = re.compile(rb"[\x21-\x7e]+")
-"""RFC 6750 allows less; what matters here is that no line can end within."""
-
-
-class Credential:
-    """What the upstream is told about who asks, in place of everything that a client says about itself.
-
-    `authorization` is empty where a client certificate says it. `key` is the setting to name in an error.
-    """
-
-    def __init__(self, authorization: bytes = b"", token_file: Path | None = None, key: str = "") -> None:
-        self._authorization = authorization
-        self._token_file = token_file
-        self._key = key
-        self._read_at: int | None = None
-        if token_file:
-            self._refresh(token_file)
-
-    @property
-    def authorization(self) -> bytes:
-        """Return the value of the Authorization line; a token file is read again when it has changed."""
-        if self._token_file:
-            self._refresh(self._token_file)
-        return self._authorization
-
-    def _refresh(self, token_file: Path) -> None:
-        """Kubelets rotate a Pod's service-account token in place, hourly by default.
-
-        What cannot be read later on leaves the last good token in use.
-        """
-        try:
-            changed_at = token_file.stat().st_mtime_ns
-            if changed_at != self._read_at:
-                self._authorization = bearer(token_file.read_bytes(), self._key)
-                self._read_at = changed_at
-        except OSError as error:
-            if self._read_at is None:
-                raise SettingsError(f"{self._key}: {token_file}: {error.strerror}") from None
-        except SettingsError:
-            if self._read_at is None:
-                raise
-
-
-def bearer(token: bytes, key: str) -> bytes:
-    """Return the value of an Authorization line. Raises SettingsError where the token could end the line."""
-    token = token.strip()
-    if not TOKEN.fullmatch(token):
-        raise SettingsError(f"{key}: not a token: empty, or with white space or control characters inside")
-    return b"Bearer " + token
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where a Pod finds its token and the cluster's CA (InClusterConfig in client-go)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The upstream's address and, with `proxy-identity`, the proxy's own credential."""
+    """The upstream's address and, with `proxy-identity`, the proxy's own credential.
+
+    A front proxy's credential is its certificate, which is a matter of TLS alone.
+    """
 
     address: Address
     credential: Credential | None
+    is_front_proxy: bool = False
+
+    async def close(self) -> None:
+        """Stop to obtain a credential."""
+        if self.credential is not None:
+            await self.credential.close()
 
 
 def establish(settings: Settings) -> Identity:
     """Read every file that the settings name. Raises SettingsError with the key's path."""
     if settings.kubeconfig:
         return _from_kubeconfig(settings)
+    url, tls, token_file = settings.upstream or "", settings.upstream_tls, settings.upstream_token_file
+    ca, key = tls.ca, "upstream_token_file"
+    if settings.in_cluster:
+        url = url or _in_cluster_url()
+        ca, token_file, key = str(SERVICE_ACCOUNT / "ca.crt"), str(SERVICE_ACCOUNT / "token"), "in_cluster"
+    elif tls != UpstreamTLS() and urlsplit(url).scheme != "https":
+        raise SettingsError("upstream_tls: set, but the upstream is not https")
     credential = None
     if settings.uses_own_identity:
-        credential = Credential(
-            token_file=Path(settings.upstream_token_file) if settings.upstream_token_file else None,
-            key="upstream_token_file",
-        )
-    return Identity(_address(settings.upstream or "", settings.upstream_tls, "upstream_tls"), credential)
+        credential = TokenFile(Path(token_file), key) if token_file else Credential()
+    pair = (tls.cert, tls.key) if tls.cert and tls.key else None
+    material = ClientMaterial("in_cluster" if settings.in_cluster else "upstream_tls", ca, tls.insecure, pair)
+    address = _address(url, tls.server_name, material)
+    return Identity(address, credential, settings.effective_identity == "front-proxy")
+
+
+def _in_cluster_url() -> str:
+    host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT")
+    if not host or not port:
+        raise SettingsError("in_cluster: KUBERNETES_SERVICE_HOST and _PORT are not set: not in a Pod?")
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
 
 
 def listener_tls(tls: DownstreamTLS) -> ssl.SSLContext | None:
     """Return the main listener's TLS context, None where it speaks plain HTTP. Raises SettingsError."""
-    return server_tls(tls.cert, tls.key) if tls.cert and tls.key else None
+    return ListenerTLS(tls).context if tls.cert and tls.key else None
 
 
-def server_tls(cert: str, key: str) -> ssl.SSLContext:
-    """Return the listener's TLS context; HTTP/1.1 is all that it offers. Raises SettingsError."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.set_alpn_protocols(["http/1.1"])
-    _load_pair(context, cert, key, "tls")
-    return context
-
-
-def _address(url: str, tls: UpstreamTLS, path: str, ca_data: str | None = None) -> Address:
+def _address(
+    url: str, server_name: str | None, material: ClientMaterial, pair: Callable[[], Pair | None] = lambda: None
+) -> Address:
+    """Return the address; `pair` is a client certificate that comes and goes."""
     parts = urlsplit(url)
-    context = None
-    if parts.scheme == "https":
-        context = _client_tls(tls, path, ca_data)
-    elif tls != UpstreamTLS():
-        raise SettingsError(f"{path}: set, but the upstream is not https")
-    port = parts.port or (443 if context else 80)
-    return Address(parts.hostname or "", port, context, tls.server_name, parts.path.rstrip("/").encode())
-
-
-def _client_tls(tls: UpstreamTLS, path: str, ca_data: str | None) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=tls.ca, cadata=ca_data)
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(f"{path}.ca: {tls.ca or ''}: {error.strerror or 'not a PEM certificate'}") from None
-    # Clusters of before Go 1.15 and home-made CAs lack key usage extensions that Python 3.13 began to demand.
-    context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
-    if tls.insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    context.set_alpn_protocols(["http/1.1"])
-    if tls.cert and tls.key:
-        _load_pair(context, tls.cert, tls.key, path)
-    return context
-
-
-def _load_pair(context: ssl.SSLContext, cert: str, key: str, path: str) -> None:
-    for name, file in (("cert", cert), ("key", key)):
-        if not Path(file).is_file():
-            raise SettingsError(f"{path}.{name}: {file}: no such file")
-    try:
-        context.load_cert_chain(cert, key, password="")  # never prompt
-    except (OSError, ssl.SSLError):
-        raise SettingsError(f"{path}: {cert} and {key} are not a PEM certificate and its unencrypted key") from None
+    tls = keep_client_context(material, pair) if parts.scheme == "https" else None
+    port = parts.port or (443 if tls else 80)
+    return Address(parts.hostname or "", port, tls, server_name, parts.path.rstrip("/").encode())
 
 
 def _from_kubeconfig(settings: Settings) -> Identity:
@@ -141,28 +86,38 @@ def _from_kubeconfig(settings: Settings) -> Identity:
     try:
         check_url(server)
     except ValueError:
-        raise SettingsError(f"kubeconfig: cluster {chosen.cluster_name!r} has no usable server: {server!r}") from None
-    if urlsplit(server).scheme == "http":
-        return Identity(_address(server, UpstreamTLS(), "kubeconfig"), _credential(chosen))
-    with tempfile.TemporaryDirectory() as scratch:
-        cert, key = chosen.client_pair(Path(scratch))
-        tls = UpstreamTLS(
-            ca=chosen.path(cluster.certificate_authority),
-            insecure=cluster.insecure_skip_tls_verify,
-            server_name=cluster.tls_server_name,
-            cert=cert,
-            key=key,
-        )
-        address = _address(server, tls, "kubeconfig", chosen.ca_data())
-    return Identity(address, _credential(chosen))
+        raise SettingsError(
+            f"kubeconfig: cluster {chosen.cluster_name!r} has no usable server: {shown(server)!r}"
+        ) from None
+    credential = _credential(chosen)
+    material = ClientMaterial("kubeconfig", chosen.ca(), cluster.insecure_skip_tls_verify, chosen.client_pair())
+    if not isinstance(credential, Renewed):
+        return Identity(_address(server, cluster.tls_server_name, material), credential)
+    address = _address(server, cluster.tls_server_name, material, lambda: credential.pair)
+    if address.tls is not None:
+        credential.changed = address.tls.renew
+    return Identity(address, credential)
 
 
 def _credential(chosen: kubeconfig.Chosen) -> Credential:
+    """Return the credential, by client-go's order of precedence."""
     user = chosen.user
     if user.token_file:
-        return Credential(token_file=Path(chosen.path(user.token_file) or ""), key="kubeconfig: tokenFile")
+        return TokenFile(Path(user.token_file), "kubeconfig: tokenFile")
     if user.token:
         return Credential(bearer(user.token.encode(), "kubeconfig: token"))
     if user.username:
         return Credential(b"Basic " + base64.b64encode(f"{user.username}:{user.password or ''}".encode()))
+    if user.exec:
+        return Renewed(ExecPlugin(user.exec, chosen.cluster).obtain)
+    if user.auth_provider:
+        return _from_auth_provider(user.auth_provider)
     return Credential()
+
+
+def _from_auth_provider(provider: kubeconfig.AuthProvider) -> Credential:
+    if provider.name != "oidc":
+        raise SettingsError(f"kubeconfig: auth-provider {provider.name!r} has left Kubernetes; use its exec plugin")
+    from proxy.oidc import OIDC  # noqa: PLC0415 (urllib's client is 3 MiB for the few that need it)
+
+    return Renewed(OIDC(provider.config or {}).obtain)

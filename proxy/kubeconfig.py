@@ -1,10 +1,11 @@
-"""A kubeconfig, as far as the proxy reads it: the address, CA and credential of one context.
+"""Kubeconfigs, as far as the proxy reads them: the address, CA and credential of one context.
 
-Exec plugins and auth providers are refused rather than ignored: without them the proxy would be anonymous.
+What would make the proxy somebody else than kubectl with the same file is refused rather than ignored.
 """
 
 import base64
 import binascii
+import os
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -12,6 +13,14 @@ import msgspec
 import yaml
 
 from proxy.settings import SettingsError, explain
+from proxy.tls import Material
+
+
+class Extension(msgspec.Struct, frozen=True):
+    """What somebody else keeps with a cluster."""
+
+    name: str = ""
+    extension: Any = None
 
 
 class Cluster(msgspec.Struct, frozen=True, rename="kebab"):
@@ -22,6 +31,34 @@ class Cluster(msgspec.Struct, frozen=True, rename="kebab"):
     certificate_authority_data: str | None = None
     insecure_skip_tls_verify: bool = False
     tls_server_name: str | None = None
+    proxy_url: str | None = None
+    extensions: list[Extension] | None = None
+
+
+class Variable(msgspec.Struct, frozen=True):
+    """An environment variable of an exec plugin."""
+
+    name: str
+    value: str
+
+
+class Exec(msgspec.Struct, frozen=True, rename="camel"):
+    """A command that prints a credential (client.authentication.k8s.io)."""
+
+    api_version: str
+    command: str
+    args: list[str] | None = None
+    env: list[Variable] | None = None
+    install_hint: str = ""
+    provide_cluster_info: bool = False
+    interactive_mode: str = "IfAvailable"
+
+
+class AuthProvider(msgspec.Struct, frozen=True):
+    """What was there before exec plugins; of these oidc is left."""
+
+    name: str
+    config: dict[str, str] | None = None
 
 
 class User(msgspec.Struct, frozen=True, rename="kebab"):
@@ -35,8 +72,9 @@ class User(msgspec.Struct, frozen=True, rename="kebab"):
     client_certificate_data: str | None = None
     client_key: str | None = None
     client_key_data: str | None = None
-    exec: dict[str, Any] | None = None
-    auth_provider: dict[str, Any] | None = None
+    impersonated: str | None = msgspec.field(name="as", default=None)
+    exec: Exec | None = None
+    auth_provider: AuthProvider | None = None
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -77,54 +115,49 @@ class Kubeconfig(msgspec.Struct, frozen=True, rename="kebab"):
 
 
 class Chosen(msgspec.Struct, frozen=True):
-    """One context's cluster and user; relative paths are relative to `folder`."""
+    """One context's cluster and user; the paths of files are absolute."""
 
-    folder: Path
     cluster_name: str
     cluster: Cluster
     user: User
 
-    def path(self, name: str | None) -> str | None:
-        """Return where a file that the kubeconfig names is."""
-        return str(self.folder / name) if name else None
-
-    def client_pair(self, scratch: Path) -> tuple[str | None, str | None]:
-        """Return the files of the client certificate and its key; data is written to `scratch`.
-
-        Python loads a client key from a file alone.
-        """
+    def client_pair(self) -> tuple[Material, Material] | None:
+        """Return the client certificate and its key. Raises SettingsError for one without the other."""
         user = self.user
-        cert = self._material("client-certificate", user.client_certificate, user.client_certificate_data, scratch)
-        key = self._material("client-key", user.client_key, user.client_key_data, scratch)
-        if (cert is None) != (key is None):
+        cert = _material("client-certificate", user.client_certificate, user.client_certificate_data)
+        key = _material("client-key", user.client_key, user.client_key_data)
+        if cert is None and key is None:
+            return None
+        if cert is None or key is None:
             raise SettingsError("kubeconfig: client-certificate and client-key belong together")
         return cert, key
 
-    def ca_data(self) -> str | None:
-        """Return the CA certificates that the file itself holds."""
-        data = self.cluster.certificate_authority_data
-        return _decode(data, "certificate-authority-data") if data else None
-
-    def _material(self, name: str, path: str | None, data: str | None, scratch: Path) -> str | None:
-        if not data:
-            return self.path(path)
-        file = scratch / name
-        file.touch(mode=0o600)
-        file.write_text(_decode(data, f"{name}-data"), encoding="ascii")
-        return str(file)
+    def ca(self) -> Material | None:
+        """Return the CA certificates."""
+        cluster = self.cluster
+        return _material("certificate-authority", cluster.certificate_authority, cluster.certificate_authority_data)
 
 
-def choose(path: str, context: str | None) -> Chosen:
-    """Read the file and pick `context`, or its current one. Raises SettingsError, which never quotes a value."""
-    file = Path(path).expanduser()
-    config = _read(file)
-    named = _find(config.contexts, "context", context or config.current_context).context or Context()
-    cluster = _find(config.clusters, "cluster", named.cluster).cluster or Cluster()
-    user = (_find(config.users, "user", named.user).user if named.user else None) or User()
-    for kind, value in (("exec", user.exec), ("auth-provider", user.auth_provider)):
-        if value is not None:
-            raise SettingsError(f"kubeconfig: user {named.user!r} authenticates by {kind}, which is not supported yet")
-    return Chosen(file.parent, named.cluster, cluster, user)
+def choose(paths: str, context: str | None) -> Chosen:
+    """Read one file, or several as $KUBECONFIG has them, and pick `context`, or the current one.
+
+    Of several the first that has an entry counts, and those that are not there do not. Raises SettingsError, which
+    never quotes a value.
+    """
+    files = [Path(path).expanduser() for path in paths.split(os.pathsep) if path]
+    if len(files) > 1:
+        files = [file for file in files if file.exists()] or files[:1]
+    configs = [_read(file) for file in files]
+    current = context or next((config.current_context for config in configs if config.current_context), "")
+    named = _find([config.contexts for config in configs], "context", current).context or Context()
+    cluster = _find([config.clusters for config in configs], "cluster", named.cluster).cluster or Cluster()
+    users = [config.users for config in configs]
+    user = (_find(users, "user", named.user).user if named.user else None) or User()
+    if user.impersonated:
+        raise SettingsError(f"kubeconfig: user {named.user!r} acts as somebody else (as), which is not supported")
+    if cluster.proxy_url:
+        raise SettingsError(f"kubeconfig: cluster {named.cluster!r} has a proxy-url, which is not supported")
+    return Chosen(named.cluster, cluster, user)
 
 
 def _read(file: Path) -> Kubeconfig:
@@ -133,26 +166,62 @@ def _read(file: Path) -> Kubeconfig:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError(f"kubeconfig: {file}: {getattr(error, 'strerror', None) or 'not YAML'}") from None
     try:
-        return msgspec.convert(loaded, Kubeconfig)
+        config = msgspec.convert(loaded, Kubeconfig)
     except msgspec.ValidationError as error:
         raise SettingsError(f"kubeconfig: {explain(str(error))}") from None
+    return _resolve(config, file.parent.absolute())
+
+
+def _resolve(config: Kubeconfig, folder: Path) -> Kubeconfig:
+    """Make the paths in a kubeconfig, which are relative to it, absolute."""
+
+    def resolve(name: str | None) -> str | None:
+        return str(folder / name) if name else None
+
+    replace = msgspec.structs.replace
+    clusters, users = [], []
+    for entry in config.clusters or []:
+        cluster = entry.cluster or Cluster()
+        cluster = replace(cluster, certificate_authority=resolve(cluster.certificate_authority))
+        clusters.append(replace(entry, cluster=cluster))
+    for named in config.users or []:
+        user = named.user or User()
+        plugin = user.exec
+        if plugin and os.sep in plugin.command:  # else it is looked for in $PATH
+            plugin = replace(plugin, command=str(folder / plugin.command))
+        user = replace(
+            user,
+            token_file=resolve(user.token_file),
+            client_certificate=resolve(user.client_certificate),
+            client_key=resolve(user.client_key),
+            exec=plugin,
+        )
+        users.append(replace(named, user=user))
+    return replace(config, clusters=clusters, users=users)
+
+
+def _material(name: str, path: str | None, data: str | None) -> Material | None:
+    """Return PEM; data beats a file, as for client-go."""
+    return decode(data, f"{name}-data") if data else path
 
 
 Named = TypeVar("Named", NamedCluster, NamedUser, NamedContext)
 
 
-def _find(entries: list[Named] | None, kind: Literal["cluster", "user", "context"], name: str) -> Named:
-    for entry in entries or []:
-        if entry.name == name:
-            return entry
+def _find(files: list[list[Named] | None], kind: Literal["cluster", "user", "context"], name: str) -> Named:
+    for entries in files:
+        for entry in entries or []:
+            if entry.name == name:
+                return entry
     raise SettingsError(f"kubeconfig: no {kind} called {name!r}")
 
 
-def _decode(data: str, key: str) -> str:
+def decode(data: str, key: str) -> bytes:
+    """Return the PEM text behind base64. Raises SettingsError."""
     try:
-        text = base64.b64decode("".join(data.split()), validate=True).decode("ascii")
-    except (binascii.Error, UnicodeDecodeError, ValueError):
-        text = ""
-    if not text:
+        text = base64.b64decode("".join(data.split()), validate=True)
+    except (binascii.Error, ValueError):
+        text = b""
+    if not text or not text.isascii():
         raise SettingsError(f"kubeconfig: {key} is not base64 of PEM")
     return text

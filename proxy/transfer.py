@@ -1,15 +1,16 @@
 """One request on its way to the upstream, and the answer on its way back: plan, ask, judge, relay."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import monotonic
 from typing import assert_never, cast
 
-from proxy.core import headers, listoptions, planning, upgrades
+from proxy.core import forwarding, headers, listoptions, planning, upgrades, users
 from proxy.core.errors import (
     BadRequestError,
     PagesDisagreeError,
     TokenLoopError,
     TokenRefusedError,
+    UnauthorizedError,
     UnstitchableError,
     UpstreamProtocolError,
 )
@@ -110,7 +111,7 @@ class Transfer:
         upstream, target = self._services.upstream, self._target
         if isinstance(plan, Streamed) and plan.limit:
             target = _with_query(target, listoptions.with_limit(_query(target), plan.limit))
-        response = await upstream.send(self._outgoing(target, plan))
+        response = await self._send(target, plan)
         try:
             await self._answer(response, plan)
         finally:
@@ -123,12 +124,11 @@ class Transfer:
         client's request may have brought about (a page 1 that is no List in plain JSON) is not.
         """
         services, target, progress = self._services, self._target, self._progress
-        page = self._outgoing(target, plan)
         errand = Errand(
             self._list,
             plan,
             _query(target),
-            ask=lambda query: services.upstream.send(replace(page, target=_with_query(target, query))),
+            ask=lambda query: self._send(_with_query(target, query), plan),
             release=services.upstream.release,
         )
         pages = Pages(errand, self._settings, services.weights, services.reserve, services.metrics, progress)
@@ -146,8 +146,19 @@ class Transfer:
             pages.close()
         return True
 
-    def _outgoing(self, target: bytes, plan: Plan) -> UpstreamRequest:
-        request, credential = self._request, self._services.identity.credential
+    async def _send(self, target: bytes, plan: Plan) -> Response:
+        """Ask the upstream, as the client or as the proxy; each page of a List has the credential of its time."""
+        upstream, credential = self._services.upstream, self._services.identity.credential
+        if credential is None:
+            return await upstream.send(self._outgoing(target, plan, None))
+        authorization = await credential.authorize()
+        response = await upstream.send(self._outgoing(target, plan, authorization))
+        if response.status == 401:
+            credential.refuse(authorization)
+        return response
+
+    def _outgoing(self, target: bytes, plan: Plan, own_credential: bytes | None) -> UpstreamRequest:
+        request = self._request
         accept = None
         if isinstance(plan, Paged) and self._list.media.prefers_binary:
             accept = without_binary(values(request.lines, b"accept")).encode("latin-1")
@@ -155,9 +166,16 @@ class Transfer:
             request.lines,
             host=self._services.identity.address.authority,
             plans_list=not isinstance(plan, Raw),
-            own_credential=credential.authorization if credential is not None else None,
+            own_credential=own_credential,
             accept=accept,
+            remote_user=self._remote_user(),
             is_handshake=request.is_handshake,
+        )
+        lines = forwarding.forward(
+            lines,
+            request.peer.hop,
+            host=first(request.lines, b"host").encode("latin-1"),
+            version=b"1.0" if request.is_http10 else b"1.1",
         )
         if request.is_chunked:
             lines.append((b"Transfer-Encoding", b"chunked"))
@@ -170,6 +188,15 @@ class Transfer:
             is_long_running=self._progress.info.is_long_running and not request.is_handshake,
             is_handshake=request.is_handshake,
         )
+
+    def _remote_user(self) -> Lines | None:
+        """Return what a front proxy says of its client. Raises UnauthorizedError where there is nothing to say."""
+        if not self._services.identity.is_front_proxy:
+            return None
+        user = self._request.peer.user
+        if user is None:  # without a user the upstream might take us for who our own certificate says
+            raise UnauthorizedError("a client certificate with a name is required")
+        return users.remote_lines(user)
 
     # --- the way back -----------------------------------------------------------------------------------------------
 

@@ -9,10 +9,12 @@ import pytest
 import yaml
 
 from proxy.cli import main
-from proxy.settings import Settings, load, setting_kinds
+from proxy.loading import load
+from proxy.settings import Settings, setting_kinds
 from tests.test_metrics import NAMES, WORKER_NAMES
 
 ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted(path for path in (ROOT / "config").iterdir() if path.name != "proxy.yaml")
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 WRITTEN = [*PAGES, *sorted((ROOT / "deploy").iterdir()), ROOT / "config" / "proxy.yaml", ROOT / "Dockerfile"]
 
@@ -31,6 +33,14 @@ def test_settings_file_is_the_defaults() -> None:
     path = ROOT / "config" / "proxy.yaml"
     assert list(flatten(yaml.safe_load(path.read_text()))) == list(setting_kinds())
     assert load(str(path), {}, {"upstream": "http://x"}) == Settings(upstream="http://x")
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_examples_can_be_started(path: Path) -> None:
+    """Every example goes together, and docs/identity.md leads to it."""
+    settings = load(str(path), {}, {})
+    assert settings.effective_identity in path.read_text()
+    assert f"config/{path.name}" in (ROOT / "docs" / "identity.md").read_text()
 
 
 def test_every_setting_is_explained() -> None:

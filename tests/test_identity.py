@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from proxy import identity
-from proxy.settings import DownstreamTLS, Settings, SettingsError, UpstreamTLS
-from tests.fakes.apiserver import SMALL_LIST, Apiserver
+from proxy.loading import load
+from proxy.settings import DownstreamTLS, Filters, Settings, SettingsError, UpstreamTLS
+from tests.fakes.apiserver import SMALL_LIST, WAY, Apiserver
 from tests.fakes.certificates import Certificates, make_certificates, needs_openssl
+from tests.fakes.kubeconfigs import kubeconfig
 from tests.fakes.running import running
 from tests.fakes.wire import request
 
@@ -21,20 +22,6 @@ from tests.fakes.wire import request
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """Make short-lived certificates, once."""
     return make_certificates(tmp_path_factory.mktemp("certificates"))
-
-
-def kubeconfig(folder: Path, server: str, *, cluster: object = None, user: object = None, **changes: Any) -> str:  # noqa: ANN401
-    """Write a kubeconfig with one cluster, one user and one context; return its path."""
-    config = {
-        "current-context": "here",
-        "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],
-        "clusters": [{"name": "c", "cluster": cluster if cluster is not None else {"server": server}}],
-        "users": [{"name": "u", "user": user if user is not None else {"token": "own-token"}}],
-        **changes,
-    }
-    path = folder / "config"
-    path.write_text(yaml.safe_dump(config))
-    return str(path)
 
 
 # --- inbound credentials ----------------------------------------------------------------------------------------------
@@ -53,7 +40,7 @@ INBOUND = [
 ]
 
 
-@pytest.mark.parametrize("host", [b"127.0.0.1", b"localhost:8001", b"[::1]:8001", b"127.0.0.53"])
+@pytest.mark.parametrize("host", [b"127.0.0.1", b"localhost:8001", b"[::1]:8001", b"LOCALHOST:"])
 async def test_own_identity_replaces_every_inbound_credential(tmp_path: Path, host: bytes) -> None:
     """With a kubeconfig the upstream sees the proxy's token and nothing of what the client says about itself."""
     async with Apiserver() as upstream:
@@ -65,20 +52,31 @@ async def test_own_identity_replaces_every_inbound_credential(tmp_path: Path, ho
         for exchange in upstream.exchanges:
             assert exchange.values(b"authorization") == [b"Bearer own-token"]
             names = {name.lower() for name, _ in exchange.lines}
-            assert names <= {b"host", b"authorization", b"x-stays", b"accept-encoding"}
+            assert names - {name.lower() for name in WAY} <= {b"host", b"authorization", b"x-stays", b"accept-encoding"}
             assert exchange.lines[0] == (b"Host", b"127.0.0.1:%d" % upstream.port)
 
 
 async def test_pass_through_touches_no_credential() -> None:
-    """Without an own identity every credential line arrives as the client wrote it."""
+    """Without an own identity every credential line arrives as the client wrote it, but for a front proxy's word."""
     async with Apiserver() as upstream, running(upstream.url) as proxy:
         await proxy.ask(request("/version", *INBOUND, host=b"api.example"))
-        assert [b"%s: %s" % line for line in upstream.exchanges[0].lines[1:]] == INBOUND
+        sent = [b"%s: %s" % line for line in upstream.exchanges[0].others]
+        assert sent == [line for line in INBOUND if not line.lower().startswith(b"x-remote-")]
 
 
 @pytest.mark.parametrize(
     "host",
-    [b"evil.example", b"localhost.evil.example", b"127.0.0.1.evil.example", b"10.0.0.1:8001", b"", b"[::1", b"@"],
+    [
+        b"evil.example",
+        b"localhost.evil.example",
+        b"127.0.0.1.evil.example",
+        b"10.0.0.1:8001",
+        b"",
+        b"[::1",
+        b"@",
+        b"127.0.0.1:80:80",
+        b"::1",
+    ],
 )
 async def test_rebound_names_are_refused(tmp_path: Path, host: bytes) -> None:
     """With an own identity a Host that is not loopback is refused with 403 (DNS rebinding)."""
@@ -90,6 +88,35 @@ async def test_rebound_names_are_refused(tmp_path: Path, host: bytes) -> None:
                 assert b'"reason":"Forbidden"' in answer.body
             assert (await proxy.ask(request("/api/v1/secrets", host=None, version="1.0"))).status == 403
         assert upstream.exchanges == []
+
+
+async def test_paths_and_methods_are_filtered(tmp_path: Path) -> None:
+    """Kubectl proxy's filters: no exec by default, however it is written; what the settings say else."""
+    exec_ = "/api/v1/namespaces/default/pods/a/exec?command=id"
+    refused = [exec_, exec_.replace("exec", "%65xec"), "/" + exec_, "/x/.." + exec_, exec_.replace("exec", "attach")]
+    async with Apiserver() as upstream:
+        config = kubeconfig(tmp_path, upstream.url)
+        async with running(None, kubeconfig=config) as proxy:  # type: ignore[arg-type]
+            for target in refused:
+                answer = await proxy.ask(request(target, method="POST"))
+                assert answer.status == 403
+                assert b"filters.reject_paths" in answer.body
+            assert (await proxy.ask(request("/api/v1/namespaces/default/pods/a/log"))).status == 200
+        filters = Filters(accept_hosts=(r"^proxy$",), accept_paths=("^/api/",), reject_methods=("^DELETE$",))
+        async with running(None, kubeconfig=config, filters=filters) as proxy:  # type: ignore[arg-type]
+            for target, method, host, status in (
+                ("/api/v1/pods", "GET", b"proxy:1", 200),
+                ("/api/v1/pods", "DELETE", b"proxy:1", 403),
+                ("/version", "GET", b"proxy", 403),
+                ("/api/../version", "GET", b"proxy", 403),
+                ("/api/v1/pods", "GET", b"localhost", 403),
+                (exec_, "POST", b"proxy", 403),
+            ):
+                assert (await proxy.ask(request(target, method=method, host=host))).status == status
+        async with running(None, kubeconfig=config, filters=Filters(active="never")) as proxy:  # type: ignore[arg-type]
+            assert (await proxy.ask(request(exec_, method="POST", host=b"evil.example"))).status == 200
+        async with running(upstream.url, filters=Filters(active="always")) as proxy:
+            assert (await proxy.ask(request(exec_, method="POST"))).status == 403
 
 
 # --- kubeconfig -------------------------------------------------------------------------------------------------------
@@ -157,6 +184,63 @@ async def test_kubeconfig_contexts(tmp_path: Path) -> None:
             assert upstream.exchanges[-1].values(b"authorization") == expected
 
 
+async def test_several_kubeconfigs(tmp_path: Path) -> None:
+    """Of several files the first that has an entry counts, paths are relative to each, and missing ones are skipped."""
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.mkdir()
+    second.mkdir()
+    (second / "token").write_text("of-b")
+    async with Apiserver() as upstream:
+        contexts = [{"name": "there", "context": {"cluster": "c", "user": "b"}}]
+        users = [{"name": "b", "user": {"tokenFile": "token"}}, {"name": "u", "user": {"token": "shadowed"}}]
+        one = kubeconfig(first, upstream.url, **{"current-context": ""})
+        other = kubeconfig(second, "http://127.0.0.1:1", contexts=contexts, users=users, **{"current-context": "there"})
+        paths = f"{tmp_path / 'gone'}:{one}:{other}"
+        for context, expected in ((None, b"Bearer of-b"), ("here", b"Bearer own-token")):
+            await ask_with(paths, context=context)
+            assert upstream.exchanges[-1].values(b"authorization") == [expected]
+
+
+def test_context_alone_means_kubectls_kubeconfig() -> None:
+    """A context without a kubeconfig is one of $KUBECONFIG, or of kubectl's default."""
+    assert load(None, {"KUBECONFIG": "a:b"}, {"context": "x"}).kubeconfig == "a:b"
+    assert load(None, {}, {"context": "x"}).kubeconfig == "~/.kube/config"
+    assert load(None, {"KUBECONFIG": "a:b"}, {"upstream": "http://a"}).kubeconfig is None
+
+
+@needs_openssl
+async def test_in_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, certificates: Certificates) -> None:
+    """Address and CA are the Pod's; its token is used for an own identity alone, and read again when it is rotated."""
+    monkeypatch.setattr(identity, "SERVICE_ACCOUNT", tmp_path)
+    (tmp_path / "ca.crt").write_bytes(certificates.read("ca.crt"))
+    (tmp_path / "token").write_text("of-the-pod")
+    async with Apiserver(tls=certificates.server()) as upstream:
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(upstream.port))
+        async with running(None, in_cluster=True) as proxy:  # type: ignore[arg-type]
+            await proxy.ask(request("/version", b"Authorization: Bearer theirs"))
+        async with running(None, in_cluster=True, identity="proxy-identity") as proxy:  # type: ignore[arg-type]
+            await proxy.ask(request("/version", b"Authorization: Bearer theirs"))
+            (tmp_path / "next").write_text("of-the-next-hour")
+            (tmp_path / "next").rename(tmp_path / "token")
+            await proxy.ask(request("/version"))
+        seen = [exchange.values(b"authorization")[0] for exchange in upstream.exchanges]
+        assert seen == [b"Bearer theirs", b"Bearer of-the-pod", b"Bearer of-the-next-hour"]
+
+
+def test_not_in_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside of a Pod, or without its files, in_cluster is one line."""
+    monkeypatch.setattr(identity, "SERVICE_ACCOUNT", tmp_path)
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    with pytest.raises(SettingsError, match=r"^in_cluster: KUBERNETES_SERVICE_HOST[^\n]*$"):
+        identity.establish(Settings(in_cluster=True))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "::1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "1")
+    for mode in ("pass-through", "proxy-identity"):
+        with pytest.raises(SettingsError, match=r"^in_cluster[^\n]*No such file[^\n]*$"):
+            identity.establish(Settings(in_cluster=True, identity=mode))
+
+
 async def test_kubeconfig_server_may_have_a_path(tmp_path: Path) -> None:
     """A server's path (Rancher's) goes before every target."""
     async with Apiserver() as upstream:
@@ -164,6 +248,9 @@ async def test_kubeconfig_server_may_have_a_path(tmp_path: Path) -> None:
         assert upstream.exchanges[0].target == b"/k8s/clusters/c-1/api/v1/pods"
 
 
+CLIENT_AUTH = "client.authentication.k8s.io"
+V1 = f"{CLIENT_AUTH}/v1"
+OIDC = {"idp-issuer-url": "https://a", "client-id": "kubernetes", "refresh-token": "own-token"}
 CLUSTER: dict[str, Any] = {"server": "https://127.0.0.1:1"}
 BROKEN: dict[str, dict[str, Any]] = {
     "no current context": {"current-context": ""},
@@ -174,9 +261,20 @@ BROKEN: dict[str, dict[str, Any]] = {
     "odd server": {"cluster": {"server": "unix:///x"}},
     "server without host": {"cluster": {"server": "https://"}},
     "server with bad port": {"cluster": {"server": "https://a:99999"}},
+    "server with a password": {"cluster": {"server": "https://u:own-token@a"}},
     "number as server": {"cluster": {"server": 5}},
-    "exec": {"user": {"exec": {"command": "aws"}}},
-    "auth-provider": {"user": {"auth-provider": {"name": "gcp"}}},
+    "exec of no version": {"user": {"exec": {"command": "true"}}},
+    "exec of an old version": {"user": {"exec": {"command": "true", "apiVersion": f"{CLIENT_AUTH}/v1alpha1"}}},
+    "exec that asks": {"user": {"exec": {"command": "true", "apiVersion": V1, "interactiveMode": "Always"}}},
+    "exec of nothing": {"user": {"exec": {"command": "no-such-command", "apiVersion": V1, "installHint": "a\nb"}}},
+    "auth-provider that is gone": {"user": {"auth-provider": {"name": "gcp"}}},
+    "oidc without an issuer": {"user": {"auth-provider": {"name": "oidc"}}},
+    "oidc in the clear": {
+        "user": {"auth-provider": {"name": "oidc", "config": {**OIDC, "idp-issuer-url": "http://a"}}},
+    },
+    "oidc without a token": {"user": {"auth-provider": {"name": "oidc", "config": {**OIDC, "refresh-token": ""}}}},
+    "impersonation": {"user": {"token": "own-token", "as": "root"}},
+    "proxy": {"cluster": {"server": "http://127.0.0.1:1", "proxy-url": "http://proxy"}},
     "no token file": {"user": {"tokenFile": "gone"}},
     "CA file is not there": {"cluster": {**CLUSTER, "certificate-authority": "gone.crt"}},
     "CA data is not base64": {"cluster": {**CLUSTER, "certificate-authority-data": "!"}},
@@ -288,7 +386,7 @@ def test_broken_tls_files_are_one_line(certificates: Certificates, tmp_path: Pat
     crt, key, gone = certificates.path("server.crt"), certificates.path("server.key"), str(tmp_path / "gone")
     for cert, private in ((gone, key), (crt, gone), (key, crt), (crt, certificates.path("client.key"))):
         with pytest.raises(SettingsError, match=r"^tls[:.][^\n]*$"):
-            identity.server_tls(cert, private)
+            identity.listener_tls(DownstreamTLS(cert=cert, key=private))
     for tls in (UpstreamTLS(ca=gone), UpstreamTLS(ca=key)):
         with pytest.raises(SettingsError, match=r"^upstream_tls\.ca: [^\n]*$"):
             identity.establish(Settings(upstream="https://127.0.0.1:1", upstream_tls=tls))

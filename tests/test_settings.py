@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from proxy.settings import Settings, SettingsError, load, parse_size, setting_kinds, split_address
+from proxy.addresses import split_address
+from proxy.loading import load, parse_size
+from proxy.settings import Settings, SettingsError, setting_kinds
 
 UPSTREAM = {"upstream": "http://127.0.0.1:8080"}
 
@@ -121,6 +123,8 @@ FILES = {
     "negative": ("limits: {connect_seconds: -1}", "limits.connect_seconds: must be more than 0"),
     "not a number": ("limits: {connect_seconds: .nan}", "limits.connect_seconds: "),
     "endless": ("limits: {drain_seconds: .inf}", "limits.drain_seconds: "),
+    "trust in a name": ("trusted_proxies: [example.com]", "trusted_proxies: expected networks"),
+    "trust in text": ("trusted_proxies: 10.0.0.0/8", "trusted_proxies: "),
     "no workers": ("workers: 0", "workers: must be auto, or from 1 to 256"),
     "too many workers": ("workers: 1000", "workers: must be auto, or from 1 to 256"),
     "workers in words": ("workers: some", "workers: invalid enum value 'some' (expected one of auto, a number)"),
@@ -134,7 +138,7 @@ FILES = {
     "upstream without host": ("upstream: http://", "upstream: "),
     "upstream port": ("upstream: http://a:99999", "upstream: "),
     "upstream with query": ("upstream: http://a/?b", "upstream: "),
-    "upstream with user": ("upstream: http://u:p@a", "upstream: "),
+    "upstream with user": ("upstream: http://u:planted@a", "upstream: "),
     "tls cert alone": ("tls: {cert: a}", "tls: cert and key belong together"),
     "upstream cert alone": ("upstream_tls: {key: a}", "upstream_tls: cert and key belong together"),
     "ca and insecure": ("upstream_tls: {ca: a, insecure: true}", "upstream_tls.insecure: "),
@@ -148,8 +152,37 @@ FILES = {
     ),
     "identity on all interfaces": ("{kubeconfig: a, listen: ':1'}", "listen: "),
     "identity on a name": ("{kubeconfig: a, listen: 'example.com:1'}", "listen: "),
+    "front proxy for everybody": (
+        "{identity: front-proxy, upstream: https://a, upstream_tls: {cert: a, key: b}}",
+        "tls.client_ca: ",
+    ),
+    "front proxy without a word": (
+        "{identity: front-proxy, upstream: https://a, tls: {cert: a, key: b, client_ca: c}}",
+        "upstream_tls.cert: ",
+    ),
+    "front proxy in the clear": (
+        "{identity: front-proxy, in_cluster: true, upstream: http://a, upstream_tls: {cert: a, key: b}}",
+        "upstream: identity front-proxy needs https",
+    ),
+    "front proxy with a token": ("{identity: front-proxy, upstream_token_file: a}", "upstream_token_file: "),
+    "front proxy with a kubeconfig": ("{identity: front-proxy, kubeconfig: a}", "kubeconfig: "),
+    "no expression": ("filters: {accept_hosts: ['(']}", "filters.accept_hosts: not a regular expression"),
+    "filters, perhaps": ("filters: {active: maybe}", "filters.active: "),
+    "client CA without TLS": ("tls: {client_ca: a}", "tls.client_ca: "),
+    "optional what": ("tls: {client_certificate: optional}", "tls.client_certificate: "),
+    "odd client certificate": ("tls: {client_certificate: maybe}", "tls.client_certificate: "),
+    "anyone may, but as whom": ("anyone_may_act_as_proxy: true", "anyone_may_act_as_proxy: "),
+    "identity for some": (
+        "{kubeconfig: a, listen: ':1', tls: {cert: a, key: b, client_ca: c, client_certificate: optional}}",
+        "listen: ",
+    ),
     "kubeconfig and TLS": ("{kubeconfig: a, upstream_tls: {insecure: true}}", "kubeconfig: "),
     "kubeconfig and token": ("{kubeconfig: a, upstream_token_file: b}", "kubeconfig: "),
+    "in cluster and kubeconfig": ("{in_cluster: true, kubeconfig: a}", "in_cluster: "),
+    "in cluster and token": (
+        "{in_cluster: true, identity: proxy-identity, upstream_token_file: a}",
+        "in_cluster: ",
+    ),
     "context of nothing": ("context: a", "context: "),
     "a list": ("[1, 2]", ""),
     "text": ("hello", ""),
@@ -166,6 +199,7 @@ def test_bad_settings_are_one_line(tmp_path: Path, what: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load(write(tmp_path, text), {}, flags)
     assert "\n" not in str(caught.value)
+    assert "planted" not in str(caught.value)
     assert str(caught.value).startswith(beginning)
 
 
@@ -187,6 +221,20 @@ def test_settings_that_do_not_depend_on_the_proxy_identity(tmp_path: Path) -> No
     for host in ("127.0.0.1", "127.0.0.2", "localhost", "[::1]"):
         assert load(write(tmp_path, f"{{kubeconfig: a, listen: '{host}:1'}}"), {}, {}).uses_own_identity
     assert not load(None, {}, UPSTREAM).uses_own_identity
+
+
+@pytest.mark.parametrize("text", ["anyone_may_act_as_proxy: true", "tls: {cert: a, key: b, client_ca: c}"])
+def test_own_identity_beyond_loopback(tmp_path: Path, text: str) -> None:
+    """Where clients have to show certificates, or a setting says plainly what it does, all interfaces are fine."""
+    assert load(write(tmp_path, f"{{kubeconfig: a, listen: ':1', {text}}}"), {}, {}).uses_own_identity
+
+
+def test_lists_in_words() -> None:
+    """A list of texts may be written as kubectl has it, or as YAML."""
+    for text in ("^a$,^b$", "['^a$', '^b$']"):
+        assert load(None, {}, {**UPSTREAM, "filters.accept_hosts": text}).filters.accept_hosts == ("^a$", "^b$")
+        assert load(None, {"RESTREAM_FILTERS_ACCEPT_HOSTS": text}, UPSTREAM).filters.accept_hosts == ("^a$", "^b$")
+    assert load(None, {}, {**UPSTREAM, "trusted_proxies": "10.0.0.0/8,::1"}).trusted_proxies == ("10.0.0.0/8", "::1")
 
 
 def test_workers_in_words_are_refused() -> None:

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from proxy.bench.errors import ChildError
-from proxy.settings import ENV_PREFIX
+from proxy.loading import ENV_PREFIX
 
 READY_SECONDS = 20.0
 POLL_SECONDS = 0.02

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from proxy import identity, settings
+from proxy import identity, loading, settings
 from proxy.bench import arms, kubectl, pictures, report, rounds, speed
 from proxy.bench.arms import Arm
 from proxy.bench.children import Children
@@ -24,6 +24,7 @@ from proxy.bench.report import Result
 from proxy.bench.screen import Screen
 from proxy.bench.servers import start_proxy
 from proxy.bench.stack import Stack, running
+from proxy.core.errors import CredentialError
 from proxy.core.planning import MODES
 
 PEERS = ("kubectl proxy", "haproxy", "nginx")
@@ -49,7 +50,7 @@ class Access:
         """Whether the cluster is told who asks."""
         return bool(self.kubeconfig or self.token_file)
 
-    def door(self, upstream: str) -> Door:
+    async def door(self, upstream: str) -> Door:
         """Return how a client goes there that no proxy helps. Raises BenchError."""
         told = {
             "upstream": upstream,
@@ -59,12 +60,13 @@ class Access:
             "identity": "proxy-identity" if self.has_credential else None,
         }
         try:
-            known = identity.establish(settings.load(None, {}, told))
-        except settings.SettingsError as error:
+            known = identity.establish(loading.load(None, {}, told))
+            authorization = await known.credential.authorize() if known.credential else b""
+        except (settings.SettingsError, CredentialError) as error:
             raise BenchError(f"--upstream: {error}") from None
-        authorization = known.credential.authorization if known.credential else b""
         address = known.address
-        return Door(upstream, address.tls, address.server_name, address.prefix.decode(), authorization.decode())
+        tls = address.tls.get() if address.tls else None
+        return Door(upstream, tls, address.server_name, address.prefix.decode(), authorization.decode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Target(Lists):
 
 async def run(access: Access, parameters: Parameters, screen: Screen, children: Children, out: Path) -> Result:
     """Measure every target, each arm in a fresh process. Raises BenchError."""
-    door = access.door(parameters.upstream)
+    door = await access.door(parameters.upstream)
     chosen = [reaching(arm, parameters.upstream, access) for arm in arms.available(parameters.arms, screen)]
     able, targets = arms.announced(chosen, screen), [Target.at(path) for path in parameters.targets]
     runs: list[Run] = []

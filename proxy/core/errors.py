@@ -19,6 +19,13 @@ class BadRequestError(RestreamError):
     reason = "bad_request"
 
 
+class UnauthorizedError(RestreamError):
+    """The client has not shown who it is."""
+
+    status_hint = 401
+    reason = "unauthorized"
+
+
 class ForbiddenError(RestreamError):
     """The proxy's own rules refuse the request."""
 
@@ -57,6 +64,12 @@ class UpstreamClosedError(UpstreamError):
     """The connection ended before the response did."""
 
     reason = "upstream_closed"
+
+
+class CredentialError(UpstreamError):
+    """The proxy's own credential cannot be had."""
+
+    reason = "credential"
 
 
 class UpstreamProtocolError(UpstreamError):

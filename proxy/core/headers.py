@@ -4,7 +4,7 @@
 case in which they were written and are compared in lower case.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 Lines = list[tuple[bytes, bytes]]
@@ -30,10 +30,16 @@ HANDSHAKE = frozenset({b"connection", b"upgrade"})
 
 MODE_HEADER = b"x-restream-mode"
 
+PSEUDONYM = b"kube-restream"
+"""In Via, instead of a host name that would tell of the inside of a cluster (RFC 9110, section 7.6.3)."""
+
 REQUEST_OWN = frozenset({b"host", b"expect", MODE_HEADER})
 """Lines of a request that end here: the proxy writes its own Host and answers Expect itself."""
 
-CREDENTIAL_PREFIXES = (b"impersonate-", b"x-remote-")
+REMOTE_PREFIX = b"x-remote-"
+"""How a front proxy tells an apiserver who the client is; never what a client tells us."""
+
+CREDENTIAL_PREFIXES = (b"impersonate-", REMOTE_PREFIX)
 
 BEARER_PROTOCOL = b"base64url.bearer.authorization.k8s.io."
 """How a browser, which cannot set Authorization on a WebSocket, hands in a token: as a subprotocol of that name."""
@@ -101,14 +107,17 @@ def to_upstream(
     plans_list: bool,
     own_credential: bytes | None,
     accept: bytes | None = None,
+    remote_user: Lines | None = None,
     is_handshake: bool = False,
 ) -> Lines:
     """Return the request lines that the upstream sees, in the client's order.
 
     `plans_list` asks for an identity body, as an encoded one cannot be cut; `accept` replaces the client's. With an
     `own_credential` (the value of an Authorization line, or empty where TLS carries it) every inbound credential goes
-    first: else any client could borrow the proxy's rights under a name of its choice. In a handshake the lines that
-    ask for the upgrade stay.
+    first: else any client could borrow the proxy's rights under a name of its choice. X-Remote-* goes in every mode:
+    the upstream would take it for the word of a front proxy from whoever reaches it with such a proxy's certificate.
+    As such a proxy we tell with `remote_user` who the client is; as whom it wants to act (Impersonate-*) it says
+    itself, and the upstream judges by that user's rights. In a handshake the lines that ask for the upgrade stay.
     """
     dropped = REQUEST_OWN
     if plans_list:
@@ -116,9 +125,14 @@ def to_upstream(
     if accept is not None:
         dropped |= {b"accept"}
     kept: Lines = [(b"Host", host)]
-    kept += [line for line in _beyond_the_hop(lines, is_handshake=is_handshake) if line[0].lower() not in dropped]
+    for line in _beyond_the_hop(lines, is_handshake=is_handshake):
+        name = line[0].lower()
+        if name not in dropped and not name.startswith(REMOTE_PREFIX):
+            kept.append(line)
     if own_credential is not None:
-        kept = _without_credentials(kept)
+        kept = _without_credentials(kept, is_credential)
+    if remote_user is not None:
+        kept = _without_credentials(kept, is_authorization) + remote_user
     if accept is not None:
         kept.append((b"Accept", accept))
     if plans_list:
@@ -129,13 +143,19 @@ def to_upstream(
 
 
 def to_client(lines: Lines, *, mode: bytes, is_handshake: bool = False) -> Lines:
-    """Return the response lines that the client sees: the upstream's own less the hop, plus X-Restream-Mode.
+    """Return the response lines that the client sees: the upstream's own less the hop, plus Via and X-Restream-Mode.
 
     In the answer to a handshake the lines that grant an upgrade stay, or say which one is required (426).
     """
     kept = [line for line in _beyond_the_hop(lines, is_handshake=is_handshake) if line[0].lower() != MODE_HEADER]
+    kept.append(via(b"1.1"))
     kept.append((b"X-Restream-Mode", mode))
     return kept
+
+
+def via(version: bytes) -> tuple[bytes, bytes]:
+    """Return the line that a proxy adds to what it passes on (RFC 9110, section 7.6.3), with the `version` it got."""
+    return b"Via", version + b" " + PSEUDONYM
 
 
 def without_length(lines: Lines) -> Lines:
@@ -162,11 +182,11 @@ def _upgrade_alone(lines: Lines) -> Lines:
     return kept
 
 
-def _without_credentials(lines: Lines) -> Lines:
+def _without_credentials(lines: Lines, is_one: Callable[[bytes], bool]) -> Lines:
     kept: Lines = []
     for name, value in lines:
         key = name.lower()
-        if is_credential(key):
+        if is_one(key):
             continue
         if key == b"sec-websocket-protocol" and BEARER_PROTOCOL in value.lower():
             subprotocols = map(bytes.strip, value.split(b","))
@@ -179,7 +199,12 @@ def _without_credentials(lines: Lines) -> Lines:
 
 def is_credential(name: bytes) -> bool:
     """Whether a line (its name in lower case) says who the client is."""
-    return name == b"authorization" or name.startswith(CREDENTIAL_PREFIXES)
+    return is_authorization(name) or name.startswith(CREDENTIAL_PREFIXES)
+
+
+def is_authorization(name: bytes) -> bool:
+    """Whether a line (its name in lower case) proves who the client is."""
+    return name == b"authorization"
 
 
 def named_by_connection(lines: Lines) -> frozenset[bytes]:

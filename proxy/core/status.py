@@ -7,6 +7,7 @@ from proxy.core.headers import MediaRange
 
 REASONS = {
     400: "BadRequest",
+    401: "Unauthorized",
     403: "Forbidden",
     408: "Timeout",
     410: "Expired",

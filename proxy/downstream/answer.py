@@ -10,6 +10,7 @@ from typing import Protocol
 
 from proxy.core import upgrades
 from proxy.core.headers import Lines, first, without_length
+from proxy.downstream.peer import Peer
 from proxy.http1 import LAST_CHUNK, NO_BODY_STATUSES, BodyStream, Piece, chunk, render_head
 from proxy.sockets import Handover
 
@@ -28,6 +29,7 @@ class Request:
     is_handshake: bool = False
     """Whether the connection is given up for another protocol if the upstream grants it (RFC 9110, section 7.8)."""
     answer: "Answer" = field(init=False)
+    peer: Peer = field(init=False)
 
     @property
     def expects_continue(self) -> bool:

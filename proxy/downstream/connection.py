@@ -11,6 +11,7 @@ from proxy.core.errors import ClientGoneError, RestreamError
 from proxy.core.status import phrase
 from proxy.downstream.answer import Answer, Request
 from proxy.downstream.parser import Parser
+from proxy.downstream.peer import Introductions, Peer
 from proxy.http1 import BodyStream, Piece, render_head
 from proxy.settings import Limits
 from proxy.sockets import Handover, Paced, probe, reset_on_close
@@ -30,6 +31,7 @@ class Service:
 
     handler: Handler
     limits: Limits
+    introductions: Introductions
     connections: set["Connection"] = field(default_factory=set)
     is_draining: bool = False
     is_dropping: bool = False
@@ -51,6 +53,7 @@ class Connection(Paced, asyncio.Protocol):
         self._limits = service.limits
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        self._peer: Peer
         self._parser = Parser(self, service.limits)
         self._queue: deque[Request] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -67,6 +70,7 @@ class Connection(Paced, asyncio.Protocol):
         self._transport = stream = cast("asyncio.Transport", transport)  # uvloop's are not of its class
         stream.set_write_buffer_limits(high=self._limits.write_buffer_bytes)
         probe(stream)
+        self._peer = self._service.introductions.introduce(transport)
         self._service.connections.add(self)
         self._timer = self._loop.call_later(self._limits.idle_seconds, self._close_if_idle)
         if self.is_draining:  # accepted before the drain began, made after it has looked at the connections
@@ -97,7 +101,7 @@ class Connection(Paced, asyncio.Protocol):
 
     def take(self, request: Request) -> None:
         """Put a request in the queue."""
-        request.answer = Answer(self, request)
+        request.answer, request.peer = Answer(self, request), self._peer
         self._queue.append(request)
         if len(self._queue) > MAX_PIPELINED:
             self.pause()

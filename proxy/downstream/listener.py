@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable
 
 from proxy.downstream.connection import Connection, Handler, Service
+from proxy.downstream.peer import Introductions
 from proxy.settings import Limits
 
 BACKLOG = 1024
@@ -15,8 +16,10 @@ BACKLOG = 1024
 class Listener:
     """Accepts connections and hands their requests to `handler`. `tls` is None for plain HTTP."""
 
-    def __init__(self, handler: Handler, limits: Limits, tls: ssl.SSLContext | None) -> None:
-        self._service = Service(handler, limits)
+    def __init__(
+        self, handler: Handler, limits: Limits, tls: ssl.SSLContext | None, introductions: Introductions
+    ) -> None:
+        self._service = Service(handler, limits, introductions)
         self._tls = tls
         self._server: asyncio.Server | None = None
 

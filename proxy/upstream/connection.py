@@ -4,6 +4,7 @@ A response is handed out as soon as its head is in; its body is a `BodyStream` w
 """
 
 import asyncio
+import ssl
 from dataclasses import dataclass
 from typing import cast
 
@@ -35,7 +36,8 @@ class Response:
 class Connection(Paced, asyncio.BufferedProtocol):
     """One connection to the upstream: one request, then one response, again and again."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, tls: ssl.SSLContext | None = None) -> None:
+        self.tls = tls
         self.is_fresh = self.is_silent = True
         self.idle_since = 0.0
         self._limits = limits

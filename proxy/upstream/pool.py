@@ -9,6 +9,7 @@ from proxy.core.errors import UpstreamClosedError, UpstreamTimeoutError, Upstrea
 from proxy.core.headers import Lines
 from proxy.http1 import BodyStream, render_head
 from proxy.settings import Limits
+from proxy.tls import Kept
 from proxy.upstream.connection import Connection, Response
 
 REPLAYABLE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -27,7 +28,7 @@ class Address:
 
     host: str
     port: int
-    tls: ssl.SSLContext | None = None
+    tls: Kept | None = None
     server_name: str | None = None
     prefix: bytes = b""
 
@@ -108,7 +109,8 @@ class Upstream:
         oldest = asyncio.get_running_loop().time() - (IDLE_SECONDS if method in REPLAYABLE else IDLE_SECONDS_TO_WRITE)
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_open and connection.idle_since > oldest:
+            is_current = connection.tls is (self.address.tls.get() if self.address.tls else None)
+            if connection.is_open and connection.idle_since > oldest and is_current:
                 connection.is_fresh = False
                 return connection
             connection.close()
@@ -117,10 +119,11 @@ class Upstream:
     async def _open(self) -> Connection:
         address, loop = self.address, asyncio.get_running_loop()
         name = (address.server_name or address.host) if address.tls else None
+        tls = address.tls.get() if address.tls else None
         try:
             async with asyncio.timeout(self._limits.connect_seconds):
                 _, connection = await loop.create_connection(
-                    lambda: Connection(self._limits), address.host, address.port, ssl=address.tls, server_hostname=name
+                    lambda: Connection(self._limits, tls), address.host, address.port, ssl=tls, server_hostname=name
                 )
         except TimeoutError:
             raise UpstreamTimeoutError("connecting to the upstream took too long") from None

@@ -64,21 +64,21 @@ async def test_a_peer_passes_on_what_it_is_asked(name: str) -> None:
             assert len(await fetch_text(server.url, "/")) == len(body)
 
 
-def test_a_credential_stays_in_its_file(tmp_path: Path) -> None:
+async def test_a_credential_stays_in_its_file(tmp_path: Path) -> None:
     """Our own proxy gets the path; a client that goes direct reads it, and does not show it."""
     token = tmp_path / "token"
     token.write_text("sesame\n")
     access = Access(token_file=token)
     assert access.flags == ("--upstream-token-file", str(token), "--identity", "proxy-identity")
-    door = access.door("http://127.0.0.1:1")
+    door = await access.door("http://127.0.0.1:1")
     assert door.authorization == "Bearer sesame"
     assert "sesame" not in repr(door)
 
 
-def test_a_kubeconfig_that_is_none_is_an_error(tmp_path: Path) -> None:
+async def test_a_kubeconfig_that_is_none_is_an_error(tmp_path: Path) -> None:
     """Before anything is started."""
     with pytest.raises(BenchError, match="--upstream: kubeconfig: "):
-        Access(kubeconfig=tmp_path / "missing").door("http://127.0.0.1:1")
+        await Access(kubeconfig=tmp_path / "missing").door("http://127.0.0.1:1")
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,13 @@ def upstream(lines: Lines, *, plans_list: bool = False, own_credential: bytes | 
 
 
 def client(lines: Lines) -> Lines:
-    """Return the lines for the client before X-Restream-Mode."""
+    """Return the lines for the client before Via and X-Restream-Mode."""
     sent = to_client(lines, mode=b"streamed; reason=streaming_encoder")
-    assert sent[-1] == (b"X-Restream-Mode", b"streamed; reason=streaming_encoder")
-    return sent[:-1]
+    assert sent[-2:] == [
+        (b"Via", b"1.1 kube-restream"),
+        (b"X-Restream-Mode", b"streamed; reason=streaming_encoder"),
+    ]
+    return sent[:-2]
 
 
 REQUEST: Lines = [
@@ -186,10 +189,30 @@ def test_own_credential_replaces_every_inbound_one(name: bytes, spell: "type[byt
 
 @pytest.mark.parametrize("name", CREDENTIALS)
 def test_credential_passes_untouched_without_an_own_one(name: bytes) -> None:
-    """In pass-through mode the upstream judges the client by what the client says."""
+    """In pass-through mode the upstream judges the client by what the client says, but for a front proxy's word."""
     lines = [(name, b"alice"), (name.lower(), b"bob")]
+    expected = [] if name.startswith(b"X-Remote-") else lines
+    assert upstream(lines) == expected
+    assert upstream(lines, plans_list=True)[:-1] == expected
+
+
+BEARER = b"base64url.bearer.authorization.k8s.io.dG9rZW4"
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (BEARER, []),
+        (b"v5.channel.k8s.io, " + BEARER, [b"v5.channel.k8s.io"]),
+        (BEARER.upper() + b",v5.channel.k8s.io,v4.channel.k8s.io", [b"v5.channel.k8s.io, v4.channel.k8s.io"]),
+        (b"v5.channel.k8s.io,  v4.channel.k8s.io", [b"v5.channel.k8s.io,  v4.channel.k8s.io"]),
+    ],
+)
+def test_bearer_subprotocol_is_a_credential(value: bytes, kept: list[bytes]) -> None:
+    """A token among the subprotocols of a WebSocket goes where Authorization goes; the others stay as written."""
+    lines = [(b"Sec-WebSocket-Protocol", value)]
     assert upstream(lines) == lines
-    assert upstream(lines, plans_list=True)[:-1] == lines
+    assert [value for _, value in upstream(lines, own_credential=b"")] == kept
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -214,6 +237,7 @@ def test_what_is_kept_is_kept_in_order(lines: Lines, plans_list: bool, own: byte
     assert all(line in remaining for line in kept)
     names = {name.lower() for name, _ in kept}
     assert not names & (HOP_BY_HOP | {b"host"})
+    assert not any(name.startswith(b"x-remote-") for name in names)
     assert own is None or not any(map(is_credential, names))
 
 

@@ -18,6 +18,8 @@ SMALL_LIST = (
     b'{"metadata":{"name":"a"}},{"metadata":{"name":"b"}}]}\n'
 )
 DISCOVERY = (b"/version", b"/apis/apiregistration.k8s.io/v1/apiservices")
+WAY = frozenset({b"X-Forwarded-For", b"X-Forwarded-Proto", b"X-Forwarded-Host", b"Via"})
+"""What the proxy says of the way that a request has come."""
 JSON_LINES: Lines = [(b"Audit-Id", b"0e1f"), (b"Content-Type", b"application/json")]
 
 
@@ -43,6 +45,13 @@ class Exchange:
     def values(self, name: bytes) -> list[bytes]:
         """Return the values of all header lines called `name`."""
         return [value for key, value in self.lines if key.lower() == name.lower()]
+
+    @property
+    def others(self) -> Lines:
+        """Return the lines that are not the proxy's own Host and what it says of the way."""
+        assert self.lines[0][0] == b"Host"
+        assert self.values(b"via")[-1].endswith(b" kube-restream")
+        return [line for line in self.lines[1:] if line[0] not in WAY]
 
     async def body(self) -> bytes:
         """Read the request's body to its end."""

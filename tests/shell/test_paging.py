@@ -159,8 +159,8 @@ async def test_every_page_repeats_the_clients_request() -> None:
         for asked in paged.asked:
             assert asked.exchange.target.startswith(b"/api/v1/pods?")
             assert asked.others == [pair for pair in others if pair]
-            assert [name + b": " + value for name, value in asked.exchange.lines[1:-1]] == lines
-            assert asked.exchange.lines[-1] == (b"Accept-Encoding", b"identity")
+            assert [name + b": " + value for name, value in asked.exchange.others[:-1]] == lines
+            assert asked.exchange.others[-1] == (b"Accept-Encoding", b"identity")
             assert asked.limit == 3
         assert paged.asked[0].own == {}
         assert all(list(asked.own) == ["continue"] for asked in paged.asked[1:])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.settings import Limits
+from proxy.settings import Filters, Limits
 from tests.fakes.apiserver import (
     JSON_LINES,
     SMALL_LIST,
@@ -18,20 +18,23 @@ from tests.fakes.apiserver import (
     response,
     script,
 )
+from tests.fakes.kubeconfigs import kubeconfig
 from tests.fakes.running import eventually, running
 from tests.fakes.upgrades import EXEC, HANDSHAKES, WEBSOCKET, Handshake, grant, stalled
 from tests.fakes.wire import Client, Lines, parse_head, request
-from tests.test_identity import kubeconfig
 
 LOOPS = ("asyncio", "uvloop")
 IMPATIENT = Limits(first_byte_seconds=0.15, connect_seconds=0.3, drain_seconds=0.2)
+NO_REJECTS = Filters(reject_paths=())
+"""Else there is no exec with the proxy's own identity, as with kubectl proxy."""
+
+VIA = (b"Via", b"1.1 kube-restream")
 MODE = (b"X-Restream-Mode", b"raw; reason=upgrade")
 
 
 def asked(exchange: Exchange) -> Lines:
     """Return what the upstream saw, without the Host that the proxy writes."""
-    assert exchange.lines[0][0] == b"Host"
-    return exchange.lines[1:]
+    return exchange.others
 
 
 async def switched(client: Client) -> Lines:
@@ -55,7 +58,7 @@ async def test_handshake_goes_header_for_header(kind: str) -> None:
         await proxy.connect() as client,
     ):
         await client.send(handshake.request())
-        assert await switched(client) == [*handshake.granted, MODE]
+        assert await switched(client) == [*handshake.granted, VIA, MODE]
         exchange = upstream.exchanges[0]
         assert exchange.method == handshake.method
         assert exchange.target.decode() == handshake.target
@@ -132,7 +135,7 @@ async def test_bytes_that_come_while_the_head_leaves() -> None:
             await client.send(block)
             await exchange.send(block)
         client.resume()
-        assert len(await switched(client)) == 105
+        assert len(await switched(client)) == 106
         assert await client.read_exactly(count * len(block)) == block * count
         assert await exchange.connection.read_exactly(count * len(block)) == block * count
 
@@ -159,7 +162,13 @@ async def test_other_tokens_of_connection_end_here() -> None:
     lines = [b"Connection: keep-alive, Upgrade , X-Near", b"X-Near: 1", b"Connection: keep-alive", b"TE: trailers"]
     async with Apiserver(grant(answer)) as upstream, running(upstream.url) as proxy, await proxy.connect() as client:
         await client.send(request(EXEC, *lines, b"Upgrade: websocket", b"X-Stays: 1"))
-        assert await switched(client) == [(b"Connection", b"Upgrade"), (b"Upgrade", b"WebSocket"), granted[3], MODE]
+        assert await switched(client) == [
+            (b"Connection", b"Upgrade"),
+            (b"Upgrade", b"WebSocket"),
+            granted[3],
+            VIA,
+            MODE,
+        ]
         expected = [(b"Connection", b"Upgrade"), (b"Upgrade", b"websocket"), (b"X-Stays", b"1")]
         assert asked(upstream.exchanges[0]) == expected
 
@@ -322,7 +331,7 @@ async def test_own_identity_replaces_every_credential(tmp_path: Path, offered: l
     lines += [b"Sec-WebSocket-Protocol: " + value for value in offered]
     async with Apiserver(grant()) as upstream:
         config = kubeconfig(tmp_path, upstream.url)
-        async with running(None, kubeconfig=config) as proxy, await proxy.connect() as client:  # type: ignore[arg-type]
+        async with running(None, kubeconfig=config, filters=NO_REJECTS) as proxy, await proxy.connect() as client:  # type: ignore[arg-type]
             await client.send(request(EXEC, *lines))
             await switched(client)
             exchange = upstream.exchanges[0]
@@ -356,7 +365,7 @@ async def test_pages_of_others_get_no_tunnel(tmp_path: Path, origin: bytes, is_r
     """With the proxy's own identity a WebSocket that another origin's page opens in a browser is refused with 403."""
     async with Apiserver(grant()) as upstream:
         config = kubeconfig(tmp_path, upstream.url)
-        async with running(None, kubeconfig=config) as proxy, await proxy.connect() as client:  # type: ignore[arg-type]
+        async with running(None, kubeconfig=config, filters=NO_REJECTS) as proxy, await proxy.connect() as client:  # type: ignore[arg-type]
             await client.send(WEBSOCKET.request(b"Origin: " + origin))
             if is_refused:
                 assert (await client.answer()).status == 403
@@ -449,7 +458,7 @@ async def test_refused_by_the_proxy_itself(tmp_path: Path) -> None:
     """A handshake that the proxy refuses is answered, and what stands behind it is served."""
     async with Apiserver() as upstream:
         config = kubeconfig(tmp_path, upstream.url)
-        async with running(None, kubeconfig=config) as proxy, await proxy.connect() as client:  # type: ignore[arg-type]
+        async with running(None, kubeconfig=config, filters=NO_REJECTS) as proxy, await proxy.connect() as client:  # type: ignore[arg-type]
             await client.send(WEBSOCKET.request(b"Origin: https://evil.example") + request("/version"))
             assert (await client.answer()).status == 403
             assert (await client.answer()).body == SMALL_LIST
