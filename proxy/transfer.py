@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import assert_never, cast
 
-from proxy.core import forwarding, headers, listoptions, planning, upgrades, users
+from proxy.core import headers, listoptions, planning, upgrades
 from proxy.core.errors import (
     BadRequestError,
     PagesDisagreeError,
     TokenLoopError,
     TokenRefusedError,
-    UnauthorizedError,
     UnstitchableError,
     UpstreamProtocolError,
 )
@@ -40,10 +39,10 @@ from proxy.pages.reserve import Reserve
 from proxy.pages.sequence import Pages
 from proxy.progress import Progress
 from proxy.relay import Relay
+from proxy.sender import Sender
 from proxy.settings import Settings
 from proxy.tunnel import Tunnel
 from proxy.upstream.connection import Response
-from proxy.upstream.pool import Request as UpstreamRequest
 from proxy.upstream.pool import Upstream
 
 
@@ -70,6 +69,7 @@ class Transfer:
         self._target = target
         self._progress = progress
         self._question = _question(request, target, progress) if progress.info.verb == "list" else None
+        self._sender = Sender(services.identity, services.upstream, request, progress.info)
 
     async def run(self) -> None:
         """Carry the request there and the answer back. Raises RestreamErrors."""
@@ -111,7 +111,7 @@ class Transfer:
         upstream, target = self._services.upstream, self._target
         if isinstance(plan, Streamed) and plan.limit:
             target = _with_query(target, listoptions.with_limit(_query(target), plan.limit))
-        response = await self._send(target, plan)
+        response = await self._sender.send(target, plan)
         try:
             await self._answer(response, plan)
         finally:
@@ -124,11 +124,13 @@ class Transfer:
         client's request may have brought about (a page 1 that is no List in plain JSON) is not.
         """
         services, target, progress = self._services, self._target, self._progress
+        prefers_binary = self._list.media.prefers_binary
+        accept = without_binary(values(self._request.lines, b"accept")).encode("latin-1") if prefers_binary else None
         errand = Errand(
             self._list,
             plan,
             _query(target),
-            ask=lambda query: self._send(_with_query(target, query), plan),
+            ask=lambda query: self._sender.send(_with_query(target, query), plan, accept),
             release=services.upstream.release,
         )
         pages = Pages(errand, self._settings, services.weights, services.reserve, services.metrics, progress)
@@ -145,58 +147,6 @@ class Transfer:
         finally:
             pages.close()
         return True
-
-    async def _send(self, target: bytes, plan: Plan) -> Response:
-        """Ask the upstream, as the client or as the proxy; each page of a List has the credential of its time."""
-        upstream, credential = self._services.upstream, self._services.identity.credential
-        if credential is None:
-            return await upstream.send(self._outgoing(target, plan, None))
-        authorization = await credential.authorize()
-        response = await upstream.send(self._outgoing(target, plan, authorization))
-        if response.status == 401:
-            credential.refuse(authorization)
-        return response
-
-    def _outgoing(self, target: bytes, plan: Plan, own_credential: bytes | None) -> UpstreamRequest:
-        request = self._request
-        accept = None
-        if isinstance(plan, Paged) and self._list.media.prefers_binary:
-            accept = without_binary(values(request.lines, b"accept")).encode("latin-1")
-        lines = headers.to_upstream(
-            request.lines,
-            host=self._services.identity.address.authority,
-            plans_list=not isinstance(plan, Raw),
-            own_credential=own_credential,
-            accept=accept,
-            remote_user=self._remote_user(),
-            is_handshake=request.is_handshake,
-        )
-        lines = forwarding.forward(
-            lines,
-            request.peer.hop,
-            host=first(request.lines, b"host").encode("latin-1"),
-            version=b"1.0" if request.is_http10 else b"1.1",
-        )
-        if request.is_chunked:
-            lines.append((b"Transfer-Encoding", b"chunked"))
-        return UpstreamRequest(
-            request.method,
-            target,
-            lines,
-            request.body,
-            request.is_chunked,
-            is_long_running=self._progress.info.is_long_running and not request.is_handshake,
-            is_handshake=request.is_handshake,
-        )
-
-    def _remote_user(self) -> Lines | None:
-        """Return what a front proxy says of its client. Raises UnauthorizedError where there is nothing to say."""
-        if not self._services.identity.is_front_proxy:
-            return None
-        user = self._request.peer.user
-        if user is None:  # without a user the upstream might take us for who our own certificate says
-            raise UnauthorizedError("a client certificate with a name is required")
-        return users.remote_lines(user)
 
     # --- the way back -----------------------------------------------------------------------------------------------
 

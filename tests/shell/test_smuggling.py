@@ -122,7 +122,7 @@ async def test_what_can_be_read_in_one_way(what: str) -> None:
         first = upstream.exchanges[0]
         assert first.content == b"abc"
         if b"ontent-" not in head:
-            assert first.lines[1:] == [(b"Transfer-Encoding", b"chunked")]
+            assert first.others == [(b"Transfer-Encoding", b"chunked")]
             assert first.raw_content == b"3\r\nabc\r\n0\r\n\r\n"
 
 
