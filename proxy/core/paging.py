@@ -167,6 +167,18 @@ class Stitcher:
             events += self._end(page)
         return events
 
+    def foresee(self, page: Page) -> str:
+        """Return where the page after this next one will continue; empty where that is not known, or it does not fit.
+
+        It has not been taken yet: what its head tells may still turn out to be wrong. Raises UnstitchableError.
+        """
+        if not page.opening:
+            return ""
+        head = page.head()
+        metadata = head.metadata or Metadata()
+        fits = not self.pages or (metadata.version == self.version and head.shape == self._shapes[0])
+        return metadata.token if fits and metadata.token not in self._tokens else ""
+
     def _begin(self, page: Page) -> None:
         """Take what stands before a page's items; of a custom resource's List that says little."""
         self._page, self._at_start = page, True

@@ -196,11 +196,16 @@ class Fetcher:
         if isinstance(judge_response(self._errand.plan, response.status, response.lines), Raw):
             return
         page = fetched.page = Page(self._max_item_bytes, self._beginning)
-        self._feed(page, source, await source.read())  # the head, which tells where the next page continues
+        rest = self._feed_head(page, await source.read())
+        if source.body.is_over:
+            self._release(fetched)
+        # Of large items nothing is known yet.
+        if page.count and self._on_arrival(fetched, page, page.mean):
+            await asyncio.sleep(0)
+        if rest or source.body.is_over:
+            self._feed(page, source, rest)
         # Only a page that has its metadata before its items can be judged before it is complete.
         is_early = is_early and page.metadata() is not None
-        if page.count:  # of large items nothing is known yet
-            self._on_arrival(fetched, page, page.mean)
         most = min(EARLY_BYTES, self._max_bytes) if is_early else self._max_bytes
         while not page.is_complete and page.held <= most:
             pieces = await source.read(most)
@@ -210,6 +215,17 @@ class Fetcher:
                     await asyncio.sleep(0)
             self._feed(page, source, pieces)
         self._beginning = page.beginning
+
+    def _feed_head(self, page: Page, pieces: list[bytes]) -> list[bytes]:
+        """Feed no more than shows where the next page continues and what items weigh; return the rest."""
+        fed = 0
+        for number, piece in enumerate(pieces):
+            if page.count or fed >= EARLY_BYTES:
+                return pieces[number:]
+            page.feed(piece)
+            fed += len(piece)
+            self._progress.note_held()
+        return []
 
     def _feed(self, page: Page, source: Source, pieces: list[bytes]) -> None:
         if pieces:

@@ -261,10 +261,10 @@ class Pages:
         """
         if self._group is None or self._next is not None or not self._shelf.is_awaited:
             return False
-        metadata = page.metadata()
-        if metadata is None or not metadata.token:
+        token = self._stitcher.foresee(page)
+        if not token:
             return False
-        turn = Turn(metadata.token, fetched.limit, item_bytes)
+        turn = Turn(token, fetched.limit, item_bytes)
         self._next = Ahead(turn.token, self._group.create_task(self._fetch_ahead(turn)))
         return True
 

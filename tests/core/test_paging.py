@@ -310,3 +310,18 @@ def test_stitched_list_reads_like_the_pages(name: str) -> None:
     document = json.loads(stitch(pages, 100).body)
     assert document["items"] == [item for page in pages for item in json.loads(page)["items"]]
     assert document["metadata"] in ({"resourceVersion": "304"}, {"resourceVersion": "304", "continue": ""})
+
+
+def test_next_token_is_foreseen_where_the_page_fits() -> None:
+    """The head of a page tells where the one after it continues, before any of it has been taken."""
+    stitcher, first = Stitcher(), read(TYPED.body(numbered(0, 2), "a"))
+    assert stitcher.foresee(Page(MAX_ITEM_BYTES)) == ""
+    assert stitcher.foresee(first) == "a"
+    stitcher.take(first)
+    begun = Page(MAX_ITEM_BYTES)
+    begun.feed(TYPED.body(numbered(2, 4), "b")[:-20])
+    assert stitcher.foresee(begun) == "b"
+    assert stitcher.foresee(read(TYPED.body(numbered(2, 4)))) == ""
+    assert stitcher.foresee(read(TYPED.body(numbered(2, 4), "a"))) == "", "a token that came before"
+    assert stitcher.foresee(read(TYPED.body(numbered(2, 4), "b", version="301"))) == ""
+    assert stitcher.foresee(read(TABLE.body(numbered(2, 4), "b"))) == ""
