@@ -124,7 +124,7 @@ class Wire(asyncio.Protocol):
 
     def close(self) -> None:
         """Send what waits, then a FIN."""
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():  # twice breaks TLS on Python 3.11.2
             self._transport.close()
 
     def reset(self) -> None:
