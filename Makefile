@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint bench bench-check lock clean
+.PHONY: demo test lint bench bench-check fuzz lock clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml setup.py constraints.txt proxy/core/_scanner.c
@@ -19,6 +19,9 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
+
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz.scanner $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
