@@ -107,19 +107,23 @@ class Upstream:
     def _take_idle(self, method: str) -> Connection | None:
         """Return the connection that was used last, unless the upstream may be about to close it."""
         oldest = asyncio.get_running_loop().time() - (IDLE_SECONDS if method in REPLAYABLE else IDLE_SECONDS_TO_WRITE)
+        tls = self._current_tls()
         while self._idle:
             connection = self._idle.pop()
-            is_current = connection.tls is (self.address.tls.get() if self.address.tls else None)
-            if connection.is_open and connection.idle_since > oldest and is_current:
+            if connection.is_open and connection.idle_since > oldest and connection.tls is tls:
                 connection.is_fresh = False
                 return connection
             connection.close()
         return None
 
+    def _current_tls(self) -> ssl.SSLContext | None:
+        """Return the context that connections should have, None for plain HTTP."""
+        return self.address.tls.get() if self.address.tls else None
+
     async def _open(self) -> Connection:
         address, loop = self.address, asyncio.get_running_loop()
-        name = (address.server_name or address.host) if address.tls else None
-        tls = address.tls.get() if address.tls else None
+        tls = self._current_tls()
+        name = (address.server_name or address.host) if tls else None
         try:
             async with asyncio.timeout(self._limits.connect_seconds):
                 _, connection = await loop.create_connection(
