@@ -4,13 +4,13 @@ from typing import BinaryIO
 
 from proxy import identity, process
 from proxy.accesslog import AccessLog
+from proxy.admission import Admission
 from proxy.core.weights import Weights
 from proxy.discovery import Discovery
 from proxy.downstream.listener import Listener
 from proxy.downstream.peer import Introductions
 from proxy.handler import Handler
 from proxy.metrics import Metrics
-from proxy.pages.reserve import Reserve
 from proxy.settings import Settings
 from proxy.transfer import Services
 from proxy.upstream.pool import Upstream
@@ -28,13 +28,14 @@ class Engine:
         own = identity.establish(settings)
         self._identity = own
         self._upstream = Upstream(own.address, settings.limits)
-        self.metrics = Metrics(process.raise_open_files_limit())
+        budget = settings.memory_budget
+        admission = Admission(settings, process.memory_budget(workers=1) if budget == "auto" else budget)
+        self.metrics = Metrics(process.raise_open_files_limit(), admission.budget)
         access_log = AccessLog(log if settings.access_log else None)
         paging = settings.paging
         weights = Weights(paging.page_bytes, paging.page_items, paging.page_limit_bytes)
         self._discovery = Discovery(self._upstream, own)
-        reserve = Reserve(paging.reserve_bytes)
-        services = Services(settings, own, self._upstream, self._discovery, weights, reserve, self.metrics)
+        services = Services(settings, own, self._upstream, self._discovery, weights, admission, self.metrics)
         tls = identity.listener_tls(settings.tls)
         introductions = Introductions(settings.trusted_proxies)
         self.listener = Listener(Handler(services, access_log), settings.limits, tls, introductions)

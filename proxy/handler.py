@@ -10,7 +10,7 @@ from time import monotonic
 
 from proxy.accesslog import AccessLog
 from proxy.core import headers, status
-from proxy.core.errors import ClientGoneError, ForbiddenError, RestreamError
+from proxy.core.errors import ClientGoneError, ForbiddenError, RestreamError, TooManyRequestsError
 from proxy.core.filters import Filter
 from proxy.core.headers import Lines, first, values
 from proxy.core.request import classify
@@ -18,6 +18,9 @@ from proxy.downstream.answer import Request
 from proxy.progress import Progress
 from proxy.settings import Settings
 from proxy.transfer import Services, Transfer
+
+RETRY_AFTER_SECONDS = 1
+"""What an apiserver says with its 429s (k8s.io/apiserver/pkg/server/filters/maxinflight.go)."""
 
 AUTHORITY = re.compile(rb"^[^:/?]+://[^/?]*")
 
@@ -70,13 +73,16 @@ class Handler:
         code = progress.code = error.status_hint
         progress.reason = error.reason
         accept = headers.parse_accept(values(request.lines, b"accept"))
-        content_type, body = status.render(code, f"kube-restream: {error}", accept)
+        retry_after = RETRY_AFTER_SECONDS if isinstance(error, TooManyRequestsError) else None
+        content_type, body = status.render(code, f"kube-restream: {error}", accept, retry_after)
         lines: Lines = [
             (b"Content-Type", content_type),
             (b"Content-Length", b"%d" % len(body)),
             (b"Cache-Control", b"no-cache, private"),
             (b"X-Restream-Mode", progress.mode_line),
         ]
+        if retry_after:
+            lines.append((b"Retry-After", b"%d" % retry_after))
         try:
             request.answer.start(code, status.phrase(code).encode(), lines, len(body))
             request.answer.write_now(body)

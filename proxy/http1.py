@@ -2,12 +2,22 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from typing import cast
 
 from proxy.core.errors import UpstreamTimeoutError
 from proxy.core.headers import Lines
 
 Piece = bytes | memoryview
 NO_BODY_STATUSES = frozenset({204, 304})
+
+PIECE_BYTES = 56
+"""What a piece costs beside its bytes: a bytes object's header, malloc's, and a place in a list."""
+
+
+def memory_of(pieces: Iterable[Piece]) -> int:
+    """Return the memory in bytes that `pieces` keep alive: of views that of what they are views of."""
+    owners = (cast("bytearray", piece.obj) if isinstance(piece, memoryview) else piece for piece in pieces)
+    return sum({id(owner): len(owner) + PIECE_BYTES for owner in owners}.values())
 
 
 class BodyStream:
@@ -37,6 +47,11 @@ class BodyStream:
     def is_over(self) -> bool:
         """Whether the message has ended and all of it has been read."""
         return self.ended and not self._pieces
+
+    @property
+    def held(self) -> int:
+        """Return the memory in bytes of what waits to be read; an upstream's chunks may be tiny."""
+        return self.size + PIECE_BYTES * len(self._pieces)
 
     def push(self, *pieces: bytes) -> None:
         """Take bytes from the parser."""
@@ -116,6 +131,16 @@ class Source:
     def __init__(self, body: BodyStream, timeout: float | None) -> None:
         self.body = body
         self._timeout = timeout
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the body has ended and all of it has been read."""
+        return self.body.is_over
+
+    @property
+    def held(self) -> int:
+        """Return the memory in bytes of what waits to be read."""
+        return self.body.held
 
     async def read(self, at_least: int = 1) -> list[bytes]:
         """Return everything that has arrived, once it is so many bytes or the rest; nothing behind it.

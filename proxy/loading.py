@@ -9,7 +9,7 @@ import msgspec
 import yaml
 
 from proxy import refusals
-from proxy.settings import KIB, MIB, Settings, SettingsError, Workers, explain, setting_kinds
+from proxy.settings import KIB, MIB, Automatic, Settings, SettingsError, explain, is_size, setting_kinds
 
 UNITS = {"": 1, "B": 1, "KiB": KIB, "MiB": MIB, "GiB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 SIZE = re.compile(r"(\d+)\s*([A-Za-z]*)$")
@@ -76,17 +76,21 @@ def _typed(key: str, kind: object, value: object) -> object:
         return [each for each in value.split(",") if each]  # as kubectl's own flags have it
     if isinstance(value, str) and get_origin(kind) is tuple:
         return _parse_yaml(key, value)
-    if not isinstance(value, str) or kind not in (bool, int, float, Workers) or (kind == Workers and value == "auto"):
+    if (
+        not isinstance(value, str)
+        or kind not in (bool, int, float, Automatic)
+        or (kind == Automatic and value == "auto")
+    ):
         return value
     try:
-        if kind in (int, Workers):
-            return parse_size(value) if key.endswith("_bytes") else int(value)
+        if kind in (int, Automatic):
+            return parse_size(value) if is_size(key) else int(value)
         return float(value) if kind is float else SWITCHES[value.lower()]
     except KeyError:
         raise SettingsError(f"{key}: expected true or false, got {value!r}") from None
     except ValueError as error:
-        expected = "auto or a number" if kind == Workers else "a number"
-        problem = error if key.endswith("_bytes") else f"expected {expected}, got {value!r}"
+        expected = "auto or a number" if kind == Automatic else "a number"
+        problem = error if is_size(key) else f"expected {expected}, got {value!r}"
         raise SettingsError(f"{key}: {problem}") from None
 
 
@@ -104,7 +108,7 @@ def _parse_sizes(settings: dict[str, Any], path: str) -> None:
     for key, value in settings.items():
         if isinstance(value, dict):
             _parse_sizes(value, f"{path}{key}.")
-        elif str(key).endswith("_bytes") and isinstance(value, str):
+        elif is_size(str(key)) and isinstance(value, str) and value != "auto":
             try:
                 settings[key] = parse_size(value)
             except ValueError as error:

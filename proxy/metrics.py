@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 
 from proxy import __version__
 from proxy.core import scanner
+from proxy.core.budget import Budget
 from proxy.core.planning import MODES
 from proxy.progress import Progress
 
@@ -44,7 +45,7 @@ VERBS = frozenset(
 class Metrics:
     """The registry and everything in it."""
 
-    def __init__(self, open_files_limit: int) -> None:
+    def __init__(self, open_files_limit: int, budget: Budget) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each of ours, which Prometheus does not need
         self.registry = registry = CollectorRegistry()
         self._progress: dict[int, Progress] = {}
@@ -117,7 +118,7 @@ class Metrics:
         )
         self.item_sizes = ItemSizes()
         registry.register(self.item_sizes)
-        registry.register(Held(self._progress))
+        registry.register(Held(self._progress, budget))
         Gauge("restream_open_files_limit", "Limit on open files, raised at start.", registry=registry).set(
             open_files_limit
         )
@@ -225,8 +226,9 @@ def _bucket(size: int) -> int:
 class Held(Collector):
     """What is under way and held at the moment of the scrape, and the peak of the process."""
 
-    def __init__(self, progress: dict[int, Progress]) -> None:
+    def __init__(self, progress: dict[int, Progress], budget: Budget) -> None:
         self._progress = progress
+        self._budget = budget
 
     def collect(self) -> Iterator[Metric]:
         """Yield the gauges, as prometheus-client asks for them."""
@@ -242,6 +244,13 @@ class Held(Collector):
             inflight.add_metric([mode], running[mode])
         yield buffered
         yield inflight
+        budget = self._budget
+        for name, text, value in (
+            ("restream_memory_budget_bytes", "What may be held for Lists at most.", budget.limits.size),
+            ("restream_memory_granted_bytes", "What requests under way may hold of the budget now.", budget.granted),
+            ("restream_waiting_lists", "Lists that wait for memory, or for fewer Lists of their kind.", budget.waiting),
+        ):
+            yield GaugeMetricFamily(name, text, value=value)
         yield GaugeMetricFamily(
             "restream_resident_memory_peak_bytes", "Peak resident memory of the process.", value=peak_resident_bytes()
         )

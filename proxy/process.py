@@ -5,10 +5,16 @@ import gc
 import math
 import os
 import resource
-from pathlib import Path
+
+from proxy import cgroup
 
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
+
+DEFAULT_BUDGET = 256 << 20
+LEAST_BUDGET = 8 << 20
+PROCESS_BYTES = 64 << 20
+"""What a process needs for itself: 46 MiB when idle, and what requests cost beside their bytes."""
 
 
 def raise_open_files_limit() -> int:
@@ -42,38 +48,19 @@ def keep_freed_memory() -> None:
     mallopt(M_TRIM_THRESHOLD, 8 << 20)
 
 
-def usable_cpus(root: Path = Path("/")) -> int:
+def usable_cpus() -> int:
     """Return how many CPUs there are for us: those that we may run on, and no more than our cgroup's share of them."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return math.ceil(min(allowed, _cpu_limit(root)))
+    return math.ceil(min(allowed, cgroup.cpu_limit()))
 
 
-def _cpu_limit(root: Path) -> float:
-    """Return the CPUs that the cgroups of this process, the innermost to the outermost, allow; inf without a limit."""
-    limits = [math.inf]
-    for line in _read(root / "proc/self/cgroup").splitlines():
-        _, controllers, name = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        base = root / ("sys/fs/cgroup" + ("/cpu" if controllers else ""))
-        group = base / name.lstrip("/")
-        # In a container the name may be the host's, which leads nowhere; its own group is then at the base.
-        limits += [_limit_of(folder) for folder in (group, *group.parents) if folder.is_relative_to(base)]
-    return min(limits)
+def memory_budget(workers: int, limit: float | None = None) -> int:
+    """Return the bytes that Lists may hold in `workers` processes together, where the settings do not say.
 
-
-def _limit_of(group: Path) -> float:
-    """Return the limit of one cgroup, version 2 or 1."""
-    words = _read(group / "cpu.max").split() or (
-        _read(group / "cpu.cfs_quota_us").split() + _read(group / "cpu.cfs_period_us").split()
-    )
-    if len(words) != 2 or not words[0].isdigit() or not words[1].isdigit() or not int(words[1]):
-        return math.inf
-    return int(words[0]) / int(words[1]) or math.inf
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return ""
+    In a container two thirds of what its `limit` leaves beside the processes themselves: what is held is known, what
+    the allocator makes of it (up to an eighth more) and what the kernel counts as ours is not.
+    """
+    limit = cgroup.memory_limit() if limit is None else limit
+    if limit == math.inf:
+        return DEFAULT_BUDGET
+    return max(LEAST_BUDGET, int(limit - workers * PROCESS_BYTES) * 2 // 3)

@@ -7,10 +7,14 @@ from typing import cast
 
 from proxy.addresses import check_url, is_loopback, shown, split_address
 from proxy.core.filters import compile_one
+from proxy.process import LEAST_BUDGET
 from proxy.settings import Settings, SettingsError, UpstreamTLS, setting_kinds, value_at
 
 MAX_WORKERS = 256
 """More cores than that in one Pod are more likely a slip of the pen."""
+
+UNLIMITED = frozenset({"admission.client_lists", "admission.resource_lists"})
+"""Settings whose 0 says that there is no limit."""
 
 
 def check(settings: Settings) -> None:
@@ -31,8 +35,13 @@ def check(settings: Settings) -> None:
 def _check_positive(settings: Settings) -> None:
     if settings.workers != "auto" and not 0 < settings.workers <= MAX_WORKERS:
         raise SettingsError(f"workers: must be auto, or from 1 to {MAX_WORKERS}")
+    if settings.memory_budget != "auto" and settings.memory_budget < LEAST_BUDGET:
+        raise SettingsError(f"memory_budget: must be auto, or at least {LEAST_BUDGET >> 20}MiB")
     for key, kind in setting_kinds().items():
-        if kind in (int, float) and not 0 < cast("float", value_at(settings, key)) < math.inf:
+        if key in UNLIMITED:
+            if cast("int", value_at(settings, key)) < 0:
+                raise SettingsError(f"{key}: must be 0 (no limit) or more")
+        elif kind in (int, float) and not 0 < cast("float", value_at(settings, key)) < math.inf:
             raise SettingsError(f"{key}: must be more than 0, and finite")
 
 

@@ -15,12 +15,13 @@ KIB, MIB = 1 << 10, 1 << 20
 Identity = Literal["pass-through", "proxy-identity", "front-proxy"]
 Activity = Literal["auto", "always", "never"]
 ClientCertificate = Literal["required", "optional"]
-Workers = int | Literal["auto"]
+Automatic = int | Literal["auto"]
 
 CHOICES = {
     "mode": get_args(ListMode),
     "identity": get_args(Identity),
     "workers": ("auto", "a number"),
+    "memory_budget": ("auto", "a size"),
     "client_certificate": get_args(ClientCertificate),
     "active": get_args(Activity),
 }
@@ -70,6 +71,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     between_bytes_seconds: float = 75.0
     idle_seconds: float = 180.0
     drain_seconds: float = 30.0
+    client_stall_seconds: float = 60.0
+    client_min_bytes_per_second: int = 1024
 
 
 class Paging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,7 +82,16 @@ class Paging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     page_items: int = 500
     page_limit_bytes: int = 64 * MIB
     token_seconds: float = 240.0
-    reserve_bytes: int = 256 * MIB
+
+
+class Admission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How Lists wait for memory, and how many there may be at once (0: as many as there is memory for)."""
+
+    queue_seconds: float = 5.0
+    queue_length: int = 1000
+    growth_seconds: float = 10.0
+    client_lists: int = 0
+    resource_lists: int = 0
 
 
 class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -100,11 +112,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     upstream: str | None = None
     listen: str = "127.0.0.1:8001"
     admin_listen: str = "127.0.0.1:9001"
-    workers: Workers = 1
+    workers: Automatic = 1
     mode: ListMode = "auto"
     routes: tuple[Route, ...] = ()
     allow_mode_header: bool = False
     max_item_bytes: int = 16 * MIB
+    memory_budget: Automatic = "auto"
     identity: Identity | None = None
     kubeconfig: str | None = None
     context: str | None = None
@@ -118,6 +131,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     filters: Filters = Filters()
     limits: Limits = Limits()
     paging: Paging = Paging()
+    admission: Admission = Admission()
 
     def mode_of(self, group: str, resource: str) -> tuple[ListMode, str]:
         """Return the mode of a resource's Lists, and what has set it: the first route that matches, or `mode`."""
@@ -145,6 +159,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def demands_client_certificates(self) -> bool:
         """Whether nobody gets as far as HTTP whom the client CA does not vouch for."""
         return self.tls.client_ca is not None and self.tls.client_certificate == "required"
+
+
+def is_size(key: str) -> bool:
+    """Whether a setting is in bytes, so that it may have a unit."""
+    return key.endswith("_bytes") or key == "memory_budget"
 
 
 def setting_kinds() -> dict[str, object]:

@@ -3,10 +3,12 @@
 import asyncio
 import socket
 import struct
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from time import monotonic
+
+from proxy.http1 import Piece, memory_of
 
 PROBE_SECONDS = 15
 """Between two keepalive probes, as Go's net package has it for the apiserver and its clients."""
@@ -14,28 +16,63 @@ PROBE_SECONDS = 15
 PROBES = 9
 
 
+class Outbox:
+    """What was written to a transport, and stays in memory until the kernel has taken the last byte of it.
+
+    A transport counts the bytes that wait; what is held are whole windows of which a byte waits.
+    """
+
+    def __init__(self) -> None:
+        self.written = 0  # bytes in all
+        self._waiting: deque[tuple[int, int]] = deque()  # bytes written up to its end, and held by it; oldest first
+        self._held = 0
+
+    def note(self, pieces: Sequence[Piece], waiting: int) -> None:
+        """Note a write, behind which so many bytes wait in all."""
+        self.written += sum(map(len, pieces))
+        if waiting:
+            held = memory_of(pieces)
+            self._waiting.append((self.written, held))
+            self._held += held
+        self.held(waiting)
+
+    def held(self, waiting: int) -> int:
+        """Return the memory in bytes that is held while so many wait in all."""
+        while self._waiting and self._waiting[0][0] <= self.written - waiting:
+            self._held -= self._waiting.popleft()[1]
+        return self._held
+
+
 class Paced(asyncio.BaseProtocol):
     """A protocol whose writers wait while the other side does not keep up."""
 
     _drained: asyncio.Future[None] | None = None
+    _given_up: Exception | None = None
 
     @property
     def is_full(self) -> bool:
         """Whether so much waits to be sent that writing should wait."""
-        return self._drained is not None
+        return self._drained is not None or self._given_up is not None
 
-    async def drain(self) -> float:
-        """Wait until the other side has caught up; return the seconds that took."""
-        if self._drained is None:
-            return 0.0
-        since = monotonic()
-        await self._drained
-        return monotonic() - since
+    async def drain(self) -> None:
+        """Wait until the other side has caught up. Raises what was given up for."""
+        if self._drained is not None:
+            await self._drained
+        if self._given_up is not None:
+            raise self._given_up
+
+    def give_up(self, error: Exception) -> None:
+        """Let nobody wait any more for the other side to catch up: whoever writes gets `error`."""
+        self._given_up = error
+        self._wake()
 
     def pause_writing(self) -> None:  # noqa: D102
         self._drained = asyncio.get_running_loop().create_future()
 
     def resume_writing(self) -> None:  # noqa: D102
+        self._wake()
+
+    def _wake(self) -> None:
         drained, self._drained = self._drained, None
         if drained is not None and not drained.done():
             drained.set_result(None)

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import assert_never, cast
 
+from proxy.admission import Admission, Lease
 from proxy.core import headers, listoptions, planning, upgrades
 from proxy.core.errors import (
     BadRequestError,
     PagesDisagreeError,
     TokenLoopError,
     TokenRefusedError,
+    TooManyRequestsError,
     UnstitchableError,
     UpstreamProtocolError,
 )
@@ -35,7 +37,6 @@ from proxy.http1 import Source
 from proxy.identity import Identity
 from proxy.metrics import Metrics
 from proxy.pages.fetcher import Errand
-from proxy.pages.reserve import Reserve
 from proxy.pages.sequence import Pages
 from proxy.progress import Progress
 from proxy.relay import Relay
@@ -55,7 +56,7 @@ class Services:
     upstream: Upstream
     discovery: Discovery
     weights: Weights
-    reserve: Reserve
+    admission: Admission
     metrics: Metrics
 
 
@@ -70,11 +71,21 @@ class Transfer:
         self._progress = progress
         self._question = _question(request, target, progress) if progress.info.verb == "list" else None
         self._sender = Sender(services.identity, services.upstream, request, progress.info)
+        self._lease = services.admission.pass_by()
 
     async def run(self) -> None:
         """Carry the request there and the answer back. Raises RestreamErrors."""
         plan = await self._plan()
         self._note(plan)
+        if self._question is not None and self._request.method != "HEAD":
+            self._lease = await self._admit(self._question, plan)
+        self._lease.on_refusal = self._give_up
+        try:
+            await self._carry(plan)
+        finally:
+            self._lease.end()
+
+    async def _carry(self, plan: Plan) -> None:
         if self._request.expects_continue:
             self._request.answer.send_continue()
         if isinstance(plan, Paged):
@@ -83,6 +94,15 @@ class Transfer:
             plan = planning.UNSTITCHABLE
             self._note(plan)
         await self._ask(plan)
+
+    async def _admit(self, question: ListRequest, plan: Plan) -> Lease:
+        """Wait for the memory that a List needs. Raises TooManyRequestsErrors."""
+        services, key = self._services, question.key
+        return await services.admission.admit(self._request.client, key, plan, services.weights.item_bytes(key))
+
+    def _give_up(self) -> None:
+        """End a response that nobody reads, because the memory is needed."""
+        self._request.answer.give_up(TooManyRequestsError("too much is held for clients that do not read"))
 
     # --- the way there ----------------------------------------------------------------------------------------------
 
@@ -133,9 +153,9 @@ class Transfer:
             ask=lambda query: self._sender.send(_with_query(target, query), plan, accept),
             release=services.upstream.release,
         )
-        pages = Pages(errand, self._settings, services.weights, services.reserve, services.metrics, progress)
         answer = self._request.answer
-        progress.held = lambda: pages.held + answer.waiting
+        pages = Pages(errand, self._settings, services.weights, self._lease, services.metrics, progress)
+        progress.held = lambda: pages.held + answer.held
         try:
             await self._answer(await pages.open(), plan, pages)
         except (UnstitchableError, PagesDisagreeError, TokenLoopError, TokenRefusedError) as error:
@@ -163,7 +183,8 @@ class Transfer:
             await self._switch(response)
             return
         timeout = None if progress.info.is_long_running else self._settings.limits.between_bytes_seconds
-        relay = Relay(Source(response.body, timeout), self._request.answer, progress, self._services.metrics)
+        source = Source(response.body, timeout)
+        relay = Relay(source, self._request.answer, self._lease, progress, self._services.metrics)
         match plan:
             case Raw():
                 self._start(response, response.length)
@@ -219,6 +240,8 @@ class Transfer:
 
     async def _answer_buffered(self, response: Response, relay: Relay) -> None:
         splitter = Splitter(self._settings.max_item_bytes)
+        if response.length is not None:
+            await self._lease.hold(response.length)
         events = await relay.look(splitter)
         self._judge_body(splitter, response)
         whole = await relay.buffered(splitter, events)

@@ -33,11 +33,31 @@ class ForbiddenError(RestreamError):
     reason = "forbidden"
 
 
+class TooManyRequestsError(RestreamError):
+    """There is no room for a List now; a client that comes back in `RETRY_AFTER_SECONDS` may have it."""
+
+    status_hint = 429
+    reason = "memory_budget"
+
+
+class QueueFullError(TooManyRequestsError):
+    """So many Lists wait for room that no more of this client's are taken."""
+
+    reason = "queue_full"
+
+
 class ClientGoneError(RestreamError):
     """The client closed the connection before it had its answer."""
 
     status_hint = 499
     reason = "client_gone"
+
+
+class ClientStalledError(RestreamError):
+    """The client does not read what it has asked for."""
+
+    status_hint = 408
+    reason = "client_stalled"
 
 
 class UpstreamError(RestreamError):
@@ -125,6 +145,12 @@ class ItemTooLargeError(ListError):
     """An item, or a value of the skeleton, is over `max_item_bytes`."""
 
     reason = "item_too_large"
+
+
+class ListTooLargeError(ListError):
+    """More would have to be held than `memory_budget`, even if there were no other List."""
+
+    reason = "list_too_large"
 
 
 class PagesDisagreeError(ListError):

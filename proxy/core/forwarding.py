@@ -52,6 +52,14 @@ def forward(lines: Lines, hop: Hop, *, host: bytes, version: bytes) -> Lines:
     return kept
 
 
+def origin(lines: Lines, hop: Hop) -> bytes:
+    """Return the address that a request came from: who connects, or whom a trusted proxy names, last of all."""
+    if not hop.is_trusted:
+        return hop.address
+    claims = [value for name, value in lines if name.lower() == b"x-forwarded-for"]
+    return b",".join(claims).rpartition(b",")[2].strip() or hop.address
+
+
 def is_claim(name: bytes) -> bool:
     """Whether a line (its name in lower case) tells of the hops before."""
     return name.startswith(CLAIM_PREFIX) or name in CLAIMS

@@ -76,8 +76,8 @@ class Splitter:
 
     @property
     def held(self) -> int:
-        """Bytes that were fed and not told of yet."""
-        return len(self._window)
+        """Return the memory in bytes of what was fed and not told of yet; a window that grows takes some ahead."""
+        return self._window.__alloc__()
 
     def feed(self, *pieces: bytes) -> list[Event]:
         """Take the next bytes of the body, in one or more pieces, and return what can be told now."""

@@ -24,8 +24,10 @@ YAML = "application/yaml"
 JSON = "application/json"
 
 
-def render(code: int, message: str, accept: list[MediaRange]) -> tuple[bytes, bytes]:
+def render(code: int, message: str, accept: list[MediaRange], retry_after: int | None = None) -> tuple[bytes, bytes]:
     """Return (Content-Type, body) of a Failure Status in the first of `accept`'s media types that there is.
+
+    `retry_after` is in how many seconds the client may come back, where that is known.
 
     Errors are negotiated as answers are, but allow no conversion (``as=Table``); what nothing fits gets JSON.
     """
@@ -33,8 +35,8 @@ def render(code: int, message: str, accept: list[MediaRange]) -> tuple[bytes, by
     for media in plain:
         for media_type, encode in ENCODERS.items():
             if media.matches(media_type):
-                return media_type.encode(), encode(code, message)
-    return JSON.encode(), _json(code, message)
+                return media_type.encode(), encode(code, message, retry_after)
+    return JSON.encode(), _json(code, message, retry_after)
 
 
 def phrase(code: int) -> str:
@@ -45,7 +47,7 @@ def phrase(code: int) -> str:
         return "Client Closed Request"
 
 
-def _json(code: int, message: str) -> bytes:
+def _json(code: int, message: str, retry_after: int | None) -> bytes:
     status: dict[str, object] = {
         "kind": "Status",
         "apiVersion": "v1",
@@ -55,18 +57,21 @@ def _json(code: int, message: str) -> bytes:
     }
     if code in REASONS:
         status["reason"] = REASONS[code]
+    if retry_after:
+        status["details"] = {"retryAfterSeconds": retry_after}
     status["code"] = code
     return json.dumps(status, separators=(",", ":")).encode() + b"\n"
 
 
-def _yaml(code: int, message: str) -> bytes:
+def _yaml(code: int, message: str, retry_after: int | None) -> bytes:
     reason = f"reason: {REASONS[code]}\n" if code in REASONS else ""
     quoted = json.dumps(message, ensure_ascii=False).encode("ascii", "backslashreplace").decode()  # no pairs in YAML
-    text = f"apiVersion: v1\ncode: {code}\nkind: Status\nmessage: {quoted}\nmetadata: {{}}\n"
+    details = f"details:\n  retryAfterSeconds: {retry_after}\n" if retry_after else ""
+    text = f"apiVersion: v1\ncode: {code}\n{details}kind: Status\nmessage: {quoted}\nmetadata: {{}}\n"
     return (text + reason + "status: Failure\n").encode()
 
 
-def _protobuf(code: int, message: str) -> bytes:
+def _protobuf(code: int, message: str, retry_after: int | None) -> bytes:
     """Encode the magic number and a runtime.Unknown around a v1.Status (k8s.io/apimachinery generated.proto)."""
     status = b"".join(
         (
@@ -74,6 +79,7 @@ def _protobuf(code: int, message: str) -> bytes:
             _field(2, b"Failure"),
             _field(3, message.encode()),
             _field(4, REASONS.get(code, "").encode()),
+            _field(5, b"\x28" + _varint(retry_after)) if retry_after else b"",
             b"\x30" + _varint(code),
         )
     )

@@ -29,6 +29,11 @@ DISTRUST_SECONDS = 600.0
 """How long a resource whose pages did not fit together is not paged."""
 
 
+def usual_bytes(page_bytes: int) -> int:
+    """Return what most pages do not exceed: items of one List differ, so some weigh more than what was aimed at."""
+    return page_bytes * 5 // 4
+
+
 @dataclass(slots=True)
 class Weight:
     """Of one resource: items and their bytes by the form in which they came, and what else was noticed.
@@ -84,6 +89,11 @@ class Weights:
         # What rows weigh says little of the objects behind them.
         most = GROWTH * before or (wanted if form in weight.means else FIRST_PAGE_ITEMS)
         return min(wanted, most, self._page_items)
+
+    def item_bytes(self, key: Key) -> float:
+        """Return what an item of a resource seems to weigh where it is heaviest, 0 while nothing is known."""
+        weight = self._get(key)
+        return max(weight.item_bytes, weight.heaviest)
 
     def lowered(self, key: Key, limit: int) -> int:
         """Return a client's own `limit`, lowered where its page would exceed ``page_limit_bytes``."""

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from proxy.core import upgrades
+from proxy.core import forwarding, upgrades
 from proxy.core.headers import Lines, first, without_length
 from proxy.downstream.peer import Peer
 from proxy.http1 import LAST_CHUNK, NO_BODY_STATUSES, BodyStream, Piece, chunk, render_head
 from proxy.sockets import Handover
+
+SMALL_BYTES = 64 << 10
 
 
 @dataclass(slots=True)
@@ -35,6 +37,17 @@ class Request:
     def expects_continue(self) -> bool:
         """Whether the client waits to be told before it sends its body (RFC 9110, 10.1.1: not with HTTP/1.0)."""
         return self.body is not None and not self.is_http10 and first(self.lines, b"expect").lower() == "100-continue"
+
+    @property
+    def client(self) -> str:
+        """Return whose turn it is when this request's is: a verified user, else the address it came from.
+
+        Nothing that a client could change to get more turns.
+        """
+        peer = self.peer
+        if peer.user is not None:
+            return f"user {peer.user.name}"
+        return f"address {forwarding.origin(self.lines, peer.hop).decode('latin-1')}"
 
     @property
     def wants_upgrade(self) -> bool:
@@ -60,14 +73,20 @@ class Wire(Protocol):
         """Whether so much waits to be sent that writing should wait."""
 
     @property
-    def write_buffer_size(self) -> int:
-        """Bytes written that the kernel has not taken yet."""
+    def held(self) -> int:
+        """Return the memory in bytes of what was written and that the kernel has not taken yet."""
 
     def write(self, pieces: Sequence[Piece]) -> None:
         """Hand bytes to the transport. Raises ClientGoneError without one."""
 
-    async def drain(self) -> float:
-        """Wait until the client has caught up; return the seconds that took."""
+    async def drain(self) -> None:
+        """Wait until the client has caught up. Raises what was given up for."""
+
+    def give_up(self, error: Exception) -> None:
+        """Wait no more for the client to catch up: whoever writes gets `error`."""
+
+    def buffer(self, on: bool) -> None:
+        """Let more be written while something waits to be sent, or nothing."""
 
     def reset_on_close(self, on: bool) -> None:
         """Let the kernel end the connection with a reset, however it comes to end, until told otherwise."""
@@ -91,6 +110,7 @@ class Answer:
         self._chunked = False
         self._has_body = False
         self._until_close = False
+        self._buffers = True
 
     @property
     def is_dropped(self) -> bool:
@@ -98,9 +118,9 @@ class Answer:
         return self._connection.is_dropped
 
     @property
-    def waiting(self) -> int:
-        """Bytes that were written and that the kernel has not taken yet."""
-        return self._connection.write_buffer_size
+    def held(self) -> int:
+        """Return the memory in bytes of what was written and that the kernel has not taken yet."""
+        return self._connection.held
 
     def start(self, status: int, reason: bytes, lines: Lines, length: int | None) -> None:
         """Send the head. `length` is the body's size in bytes where it is known; it frames the body."""
@@ -124,12 +144,30 @@ class Answer:
             lines = without_length(lines)  # RFC 9110, section 8.6
         connection.write([render_head(b"HTTP/1.1 %d %s" % (status, reason), lines)])
 
-    async def write(self, pieces: Sequence[Piece]) -> float:
-        """Send a part of the body, in one piece; wait while the client does not keep up, and return the seconds."""
-        size = sum(map(len, pieces))
-        self.sent += size
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits to be sent that writing should wait."""
+        return self._connection.is_full
+
+    def write(self, pieces: Sequence[Piece]) -> None:
+        """Send a part of the body, in one piece.
+
+        What is small leaves with its head and its end, in one packet. Of what is large nothing is written behind what
+        waits: a window of which one byte waits is in memory as a whole, and the kernel has buffers of its own.
+        """
+        if self._buffers and self.sent > SMALL_BYTES:
+            self._buffers = False
+            self._connection.buffer(False)
+        self.sent += sum(map(len, pieces))
         self._connection.write(chunk(pieces) if self._chunked else pieces)
-        return await self._connection.drain() if self._connection.is_full else 0.0
+
+    async def drain(self) -> None:
+        """Wait until the client has caught up. Raises what was given up for."""
+        await self._connection.drain()
+
+    def give_up(self, error: Exception) -> None:
+        """Wait no more for the client to catch up: whoever writes gets `error`."""
+        self._connection.give_up(error)
 
     def write_now(self, body: bytes) -> None:
         """Send a short body of announced length, without waiting."""
@@ -155,6 +193,8 @@ class Answer:
     def end(self) -> None:
         """Complete the response."""
         self.ended = True
+        if not self._buffers:
+            self._connection.buffer(True)
         if self._chunked:
             self._connection.write([LAST_CHUNK])
         if self._until_close:

@@ -7,14 +7,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from proxy.core.errors import ClientGoneError, RestreamError
+from proxy.core.errors import ClientGoneError, ClientStalledError, RestreamError
 from proxy.core.status import phrase
 from proxy.downstream.answer import Answer, Request
 from proxy.downstream.parser import Parser
+from proxy.downstream.patience import Patience
 from proxy.downstream.peer import Introductions, Peer
 from proxy.http1 import BodyStream, Piece, render_head
 from proxy.settings import Limits
-from proxy.sockets import Handover, Paced, probe, reset_on_close
+from proxy.sockets import Handover, Outbox, Paced, probe, reset_on_close
 
 logger = logging.getLogger("kube-restream")
 
@@ -63,6 +64,8 @@ class Connection(Paced, asyncio.Protocol):
         self._idle_since = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
         self._waiting = 0  # to be sent when the timer last looked
+        self._outbox = Outbox()
+        self._patience = Patience(service.limits, self._taken, self._give_up)
 
     # --- asyncio.Protocol -----------------------------------------------------------------------------------------
 
@@ -86,6 +89,7 @@ class Connection(Paced, asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102
         self._transport = None
+        self._patience.end()
         if self._timer:
             self._timer.cancel()
         if self._task is not None and self._is_handed_over:
@@ -96,6 +100,24 @@ class Connection(Paced, asyncio.Protocol):
         self._parser.fail(ClientGoneError("the client closed the connection"))
         if self._task is not None:
             self._task.cancel()
+
+    def pause_writing(self) -> None:  # noqa: D102
+        super().pause_writing()
+        self._patience.begin()
+
+    def resume_writing(self) -> None:  # noqa: D102
+        super().resume_writing()
+        self._patience.end()
+
+    def _taken(self) -> int:
+        return self._outbox.written - self._write_buffer_size
+
+    def _give_up(self) -> None:
+        """Drop a client that does not read, whoever is waiting for it."""
+        if self._current is None:
+            self.abort(reset=True)
+        else:
+            self.give_up(ClientStalledError("the client does not read"))
 
     # --- what the parser finds ----------------------------------------------------------------------------------------
 
@@ -190,7 +212,12 @@ class Connection(Paced, asyncio.Protocol):
         return self._task is None
 
     @property
-    def write_buffer_size(self) -> int:
+    def held(self) -> int:
+        """Return the memory in bytes of what was written and that the kernel has not taken yet."""
+        return self._outbox.held(self._write_buffer_size)
+
+    @property
+    def _write_buffer_size(self) -> int:
         """Bytes written that the kernel has not taken yet."""
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
@@ -199,6 +226,12 @@ class Connection(Paced, asyncio.Protocol):
         if self._transport is None or self._transport.is_closing():
             raise ClientGoneError("the client closed the connection")
         self._transport.writelines(pieces)
+        self._outbox.note(pieces, self._transport.get_write_buffer_size())
+
+    def buffer(self, on: bool) -> None:
+        """Let more be written while something waits to be sent, or nothing."""
+        if self._transport is not None:
+            self._transport.set_write_buffer_limits(high=self._limits.write_buffer_bytes if on else 0)
 
     def reset_on_close(self, on: bool) -> None:
         """Let the kernel end the connection with a reset, however it comes to end, until told otherwise."""
@@ -219,7 +252,7 @@ class Connection(Paced, asyncio.Protocol):
 
     def drop(self) -> "asyncio.Task[None] | None":
         """Cancel the request under way, whose handler aborts its answer, or close; return what is to be awaited."""
-        if self._task is None and self.write_buffer_size:
+        if self._task is None and self._write_buffer_size:
             self.abort(reset=True)
         elif self._task is None:
             self._close()
@@ -242,7 +275,7 @@ class Connection(Paced, asyncio.Protocol):
         A client that does not even take the rest of what was sent is dropped.
         """
         due = self._idle_since + self._limits.idle_seconds
-        waiting = self.write_buffer_size
+        waiting = self._write_buffer_size
         if self._transport is not None and self._transport.is_closing() and waiting == self._waiting:
             self.abort(reset=True)
             return

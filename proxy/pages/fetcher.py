@@ -25,7 +25,7 @@ from proxy.core.listoptions import ListOptions
 from proxy.core.paging import Page
 from proxy.core.planning import ListRequest, Paged, Raw, judge_response
 from proxy.core.retries import Retries, is_retryable
-from proxy.core.weights import Weights
+from proxy.core.weights import Weights, usual_bytes
 from proxy.http1 import Source
 from proxy.progress import Progress
 from proxy.settings import Settings
@@ -33,6 +33,7 @@ from proxy.upstream.connection import Response
 
 OVERSIZE = 2
 """Times `page_bytes`: what is larger is not held as a whole."""
+
 
 EARLY_BYTES = 64 << 10
 """What is read of a page that may leave before it is complete: one read, so that the first byte does not wait."""
@@ -81,15 +82,15 @@ class Fetched:
     @property
     def held(self) -> int:
         """Bytes read and not taken."""
-        return self.source.body.size + (self.page.held if self.page is not None else 0)
+        return self.source.held + (self.page.held if self.page is not None else 0)
 
 
 class Fetcher:
     """Fetches the pages of one List, and knows which are under way.
 
-    `on_arrival` is called with a page and what its items seem to weigh in bytes: when its first ones have arrived, and
-    when all of it has, before the time is spent to cut it. What it returns says whether it has started something that
-    should get a turn first.
+    `make_room` is awaited before so many bytes more may be read into memory. `on_arrival` is called with a page and
+    what its items seem to weigh in bytes: when its first ones have arrived, and when all of it has, before the time is
+    spent to cut it. What it returns says whether it has started something that should get a turn first.
     """
 
     def __init__(
@@ -98,14 +99,16 @@ class Fetcher:
         settings: Settings,
         weights: Weights,
         progress: Progress,
+        make_room: Callable[[int], Awaitable[None]],
         on_arrival: Callable[[Fetched, Page, float], bool],
     ) -> None:
         self._errand = errand
         self._timeout = settings.limits.between_bytes_seconds
         self._max_item_bytes = settings.max_item_bytes
-        self._max_bytes = OVERSIZE * settings.paging.page_bytes
+        self._page_bytes = settings.paging.page_bytes
         self._weights = weights
         self._progress = progress
+        self._make_room = make_room
         self._on_arrival = on_arrival
         self._beginning = b""  # of the items so far
         self._under_way: list[Fetched] = []
@@ -117,7 +120,7 @@ class Fetcher:
 
     def is_oversize(self, size: int) -> bool:
         """Whether so many bytes are more than is held of one page."""
-        return size > self._max_bytes
+        return size > OVERSIZE * self._page_bytes
 
     async def fetch(self, turn: Turn) -> Fetched:
         """Fetch a page, or the beginning of a large one; while nothing of it has left, what fails may be tried again.
@@ -197,19 +200,21 @@ class Fetcher:
             return
         page = fetched.page = Page(self._max_item_bytes, self._beginning)
         rest = self._feed_head(page, await source.read())
-        if source.body.is_over:
+        if source.is_over:
             self._release(fetched)
         # Of large items nothing is known yet.
         if page.count and self._on_arrival(fetched, page, page.mean):
             await asyncio.sleep(0)
-        if rest or source.body.is_over:
+        if rest or source.is_over:
             self._feed(page, source, rest)
         # Only a page that has its metadata before its items can be judged before it is complete.
         is_early = is_early and page.metadata() is not None
-        most = min(EARLY_BYTES, self._max_bytes) if is_early else self._max_bytes
+        most = min(EARLY_BYTES, self._page_bytes) if is_early else OVERSIZE * self._page_bytes
+        usual = usual_bytes(self._page_bytes)
         while not page.is_complete and page.held <= most:
-            pieces = await source.read(most)
-            if source.body.is_over:
+            await self._make_room(usual)
+            pieces = await source.read(min(most, usual))
+            if source.is_over:
                 self._release(fetched)
                 if self._on_arrival(fetched, page, (page.held + sum(map(len, pieces))) / fetched.limit):
                     await asyncio.sleep(0)
@@ -228,11 +233,13 @@ class Fetcher:
         return []
 
     def _feed(self, page: Page, source: Source, pieces: list[bytes]) -> None:
+        """Feed what was read, and empty the list of it: it should not stay in memory beside the window."""
         if pieces:
             page.feed(*pieces)
             self._progress.note_held()
-        if not pieces or source.body.is_over:
+        if not pieces or source.is_over:
             page.finish()
+        pieces.clear()
 
     def _release(self, fetched: Fetched) -> None:
         if not fetched.is_released:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
 
+from proxy.admission import Lease
 from proxy.core.errors import (
     ExpiredError,
     PageRefusedError,
@@ -22,7 +23,6 @@ from proxy.core.paging import Page, Stitcher
 from proxy.core.weights import Weights
 from proxy.metrics import Metrics
 from proxy.pages.fetcher import Errand, Fetched, Fetcher, Turn
-from proxy.pages.reserve import Reserve
 from proxy.pages.shelf import Shelf
 from proxy.progress import Progress
 from proxy.settings import Settings
@@ -51,18 +51,18 @@ class Pages:
         errand: Errand,
         settings: Settings,
         weights: Weights,
-        reserve: Reserve,
+        lease: Lease,
         metrics: Metrics,
         progress: Progress,
     ) -> None:
         self._request = errand.request
         self._paging = settings.paging
         self._weights = weights
-        self._reserve = reserve
-        self._share = 0  # of the reserve
+        self._lease = lease
+        self._reads_rest = False  # without the client
         self._metrics = metrics
         self._progress = progress
-        self._fetcher = Fetcher(errand, settings, weights, progress, self._ask_ahead)
+        self._fetcher = Fetcher(errand, settings, weights, progress, self._make_room, self._ask_ahead)
         self._stitcher = Stitcher()
         self._shelf = Shelf()
         self._first: Fetched | None = None
@@ -126,10 +126,8 @@ class Pages:
         return await self._shelf.take()
 
     def close(self) -> None:
-        """Give back the connections of what is under way, and the share of the reserve."""
+        """Give back the connections of what is under way."""
         self._fetcher.close()
-        self._reserve.give_back(self._share)
-        self._share = 0
 
     async def _read_on(self) -> None:
         await self._read_rest()
@@ -220,15 +218,27 @@ class Pages:
             age = monotonic() - self._first.asked_at if self._first is not None else 0.0
             if age < self._paging.token_seconds:
                 await self._shelf.wait_empty(self._paging.token_seconds - age)
-            elif self._shelf.size < self._paging.page_limit_bytes and self._has_share():
+            elif self._shelf.size < self._paging.page_limit_bytes and self._has_room_for_rest:
                 return
             else:
                 raise ExpiredError("the client reads too slowly for the life of a continue token")
 
-    def _has_share(self) -> bool:
-        if not self._share and self._reserve.take(self._paging.page_limit_bytes):
-            self._share = self._paging.page_limit_bytes
-        return self._share > 0
+    @property
+    def _has_room_for_rest(self) -> bool:
+        """Whether nobody else needs the memory that the rest may take."""
+        self._reads_rest = self._lease.hold_now(self._lease.ticket.window + self._paging.page_limit_bytes)
+        return self._reads_rest
+
+    async def _make_room(self, coming: int) -> None:
+        """Have the right to so many bytes beside what is held; under pressure the client has to take that first.
+
+        Raises TooManyRequestsErrors.
+        """
+        if not self._reads_rest:
+            self._lease.settle(self._progress.held() + coming)
+        if not self._lease.hold_now(self._progress.held() + coming):
+            await self._shelf.wait_empty(None)
+            await self._lease.hold(self._progress.held() + coming)
 
     async def _read_rest(self) -> None:
         """Read what an incomplete page still has, eagerly as well; an oversized one only as the client takes it."""

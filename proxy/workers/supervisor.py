@@ -12,6 +12,7 @@ from proxy import identity, process
 from proxy.accesslog import Lines, apart
 from proxy.admin import Admin
 from proxy.app import announce, listen, scheme
+from proxy.core.budget import NOTHING, Budget
 from proxy.metrics import Metrics
 from proxy.settings import Settings
 from proxy.workers.acceptor import Acceptor
@@ -53,7 +54,7 @@ class Supervisor:
         self._last = -1
         self._gone: list[Family] = []
         self._is_accepting = self._is_draining = False
-        self._metrics = Metrics(process.raise_open_files_limit())
+        self._metrics = Metrics(process.raise_open_files_limit(), Budget(NOTHING))
         registry = self._metrics.registry
         self._up = Gauge("restream_worker_up", "Whether a worker has answered this scrape.", [LABEL], registry=registry)
         self._connections = Gauge(
@@ -201,9 +202,14 @@ class Supervisor:
 
 def share(settings: Settings, count: int) -> Settings:
     """Return the settings of one of `count` workers: what is for all Lists together is divided."""
-    paging = settings.paging
-    reserve = max(1, paging.reserve_bytes // count)
-    return msgspec.structs.replace(settings, paging=msgspec.structs.replace(paging, reserve_bytes=reserve))
+    budget = process.memory_budget(count) if settings.memory_budget == "auto" else settings.memory_budget
+    admission = settings.admission
+    shares = {
+        name: -(-getattr(admission, name) // count) for name in ("queue_length", "client_lists", "resource_lists")
+    }
+    return msgspec.structs.replace(
+        settings, memory_budget=budget // count, admission=msgspec.structs.replace(admission, **shares)
+    )
 
 
 async def serve(settings: Settings, count: int) -> int:

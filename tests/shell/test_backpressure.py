@@ -15,9 +15,9 @@ ITEM = b'{"metadata":{"name":"pod","uid":"%s"}}' % (b"u" * 1950)
 BLOCK = b",".join([ITEM] * 32)
 BLOCKS = 1024
 BODY = HEAD + b",".join([BLOCK] * BLOCKS) + b"]}\n"
-BOUND = 20 << 20
-"""Bytes that may be on their way to a client that reads nothing: the kernel's buffers of two connections (up to 10 MiB
-where Linux tunes them by its defaults), and the proxy's window. Far below the body."""
+BOUND = 48 << 20
+"""Bytes that may be on their way to a client that reads nothing: the kernel's buffers of two connections (10 MiB where
+Linux tunes them by its defaults, but tcp_rmem may say 32 MiB), and the proxy's window. Below the body."""
 
 
 async def send_list(exchange: Exchange) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
+from proxy.core.budget import NOTHING, Budget
 from proxy.metrics import Metrics
 from proxy.workers.merging import ONCE, Family, Sample, families_of, merge, render, retire
 
@@ -93,10 +94,16 @@ def test_histograms_stay_cumulative() -> None:
 
 def test_what_is_known_is_told_apart() -> None:
     """Each metric of the proxy is added up, shown once, or of its process; a new one cannot slip through unnoticed."""
-    families = families_of(Metrics(1024).registry.collect())
+    families = families_of(Metrics(1024, Budget(NOTHING)).registry.collect())
     each = {family.name for family in families if family.is_per_process}
     gauges = {family.name for family in families if family.kind == "gauge"} - each - ONCE
-    assert gauges == {"restream_buffered_bytes", "restream_inflight_requests"}
+    assert gauges == {
+        "restream_buffered_bytes",
+        "restream_inflight_requests",
+        "restream_memory_budget_bytes",
+        "restream_memory_granted_bytes",
+        "restream_waiting_lists",
+    }
     assert {family.name for family in families} >= ONCE
     assert {family.kind for family in families} == {"counter", "gauge", "histogram"}
     assert all("worker" not in sample.labels for family in families for sample in family.samples)

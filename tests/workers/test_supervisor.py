@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from proxy.process import memory_budget
+from proxy.settings import Admission
 from proxy.workers import supervisor
 from proxy.workers.child import StartError
 from proxy.workers.supervisor import Supervisor, share
@@ -116,8 +118,9 @@ async def test_a_worker_that_hangs_at_its_start(monkeypatch: pytest.MonkeyPatch)
 
 def test_budgets_are_divided() -> None:
     """What is for all Lists together is divided by the number of workers, and is never nothing."""
-    settings = settings_for("http://x")
-    assert share(settings, 3).paging.reserve_bytes == settings.paging.reserve_bytes // 3
+    settings = settings_for("http://x", memory_budget=90 << 20, admission=Admission(queue_length=100, client_lists=4))
+    one = share(settings, 3)
+    assert one.memory_budget == 30 << 20
+    assert one.admission == Admission(queue_length=34, client_lists=2)
     assert share(settings, 1) == settings
-    tiny = settings_for("http://x", paging=type(settings.paging)(reserve_bytes=1))
-    assert share(tiny, 2).paging.reserve_bytes == 1
+    assert share(settings_for("http://x"), 2).memory_budget == memory_budget(2) // 2

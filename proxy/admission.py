@@ -1,0 +1,174 @@
+"""What Lists wait for before they start, and whenever they grow: memory (`proxy.core.budget`)."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import assert_never
+
+from proxy.core.budget import Budget, Key, Limits, State, Ticket
+from proxy.core.errors import ListTooLargeError, QueueFullError, TooManyRequestsError
+from proxy.core.planning import Buffered, Paged, Plan, Raw, Streamed
+from proxy.core.weights import usual_bytes
+from proxy.settings import Settings
+from proxy.upstream.connection import RECEIVED
+
+GROWTH_ITEMS = 2
+"""Of the largest items so many fit into what is kept for Lists that grow: one that is sent, one that arrives."""
+
+
+class Admission:
+    """Hands out leases: the right of a request to hold memory. `size` is the budget in bytes."""
+
+    def __init__(self, settings: Settings, size: int) -> None:
+        self._settings = settings.admission
+        self._read_bytes = settings.limits.read_buffer_bytes + len(RECEIVED)
+        self._page_bytes = settings.paging.page_bytes
+        self.budget = Budget(
+            Limits(
+                size,
+                growth=min(GROWTH_ITEMS * settings.max_item_bytes, size // 2),
+                queue_length=self._settings.queue_length,
+                client_lists=self._settings.client_lists,
+                resource_lists=self._settings.resource_lists,
+            )
+        )
+        self._leases: dict[Ticket, Lease] = {}
+
+    async def admit(self, client: str, resource: Key, plan: Plan, item_bytes: float) -> "Lease":
+        """Wait until a List may start. `item_bytes` is what its items are known to weigh, 0 if they are not.
+
+        Raises QueueFullError, and TooManyRequestsError after `queue_seconds`.
+        """
+        lease = Lease(self, Ticket(client, resource, self._window(plan, item_bytes)), self._settings.growth_seconds)
+        try:
+            await lease.start(self._settings.queue_seconds)
+        except BaseException:
+            lease.end()
+            raise
+        return lease
+
+    def pass_by(self) -> "Lease":
+        """Return the lease of what is no List, so that it need not ask."""
+        return Lease(self, Ticket("", ("", ""), 2 * self._read_bytes), 0.0)
+
+    def _window(self, plan: Plan, item_bytes: float) -> int:
+        """Return what a plan needs to go on: what waits to be read, is being cut, and waits to be sent."""
+        match plan:
+            case Raw() | Buffered():
+                return 2 * self._read_bytes
+            case Streamed():
+                return int(2.5 * self._read_bytes + 2 * item_bytes)
+            case Paged():
+                return 2 * usual_bytes(self._page_bytes) + self._read_bytes
+            case _:
+                assert_never(plan)
+
+    def enter(self, lease: "Lease") -> None:
+        """Let a lease take part."""
+        self._leases[lease.ticket] = lease
+        self.tell(self.budget.enter(lease.ticket))
+
+    def leave(self, lease: "Lease") -> None:
+        """Forget a lease."""
+        self._leases.pop(lease.ticket, None)
+        self.tell(self.budget.leave(lease.ticket))
+
+    def stall(self, lease: "Lease") -> None:
+        """Count what is held for a request that has not asked."""
+        self._leases[lease.ticket] = lease
+        self.tell(self.budget.stall(lease.ticket))
+
+    def go_on(self, lease: "Lease") -> None:
+        """Count it no more."""
+        self._leases.pop(lease.ticket, None)
+        self.tell(self.budget.go_on(lease.ticket))
+
+    def tell(self, changed: Iterable[Ticket]) -> None:
+        """Tell leases that their tickets have changed."""
+        for ticket in changed:
+            self._leases[ticket].wake()
+
+
+class Lease:
+    """The right of one request to hold memory, from its start to its `end`."""
+
+    def __init__(self, admission: Admission, ticket: Ticket, patience: float) -> None:
+        self.ticket = ticket
+        self._admission = admission
+        self._budget = admission.budget
+        self._patience = patience
+        self._waiter: asyncio.Future[None] | None = None
+        self._growing = asyncio.Lock()
+        self.on_refusal: Callable[[], None] | None = None
+
+    async def start(self, seconds: float) -> None:
+        """Wait for the window for so many seconds. Raises TooManyRequestsError."""
+        self._admission.enter(self)
+        ticket = self.ticket
+        if ticket.state is State.WAITING:
+            await self._wait(seconds)
+        if ticket.state is State.REFUSED:
+            raise QueueFullError("too many Lists are waiting, try again later")
+        if ticket.state is State.WAITING:
+            raise TooManyRequestsError("too many Lists at once, try again later")
+
+    async def hold(self, size: int) -> None:
+        """Have the right to so many bytes.
+
+        Raises ListTooLargeError where that can never be, TooManyRequestsError after `growth_seconds`.
+        """
+        ticket = self.ticket
+        if size <= ticket.granted:
+            return
+        if not self._budget.can_ever_hold(size):
+            raise ListTooLargeError("more would have to be held than memory_budget")
+        async with self._growing:  # two pages may be under way
+            if size <= ticket.granted or self._budget.grow(ticket, size):
+                return
+            await self._wait(self._patience)
+            if ticket.wanted:
+                self._budget.stop_growing(ticket)
+                raise TooManyRequestsError("no memory for so large an item or page, try again later")
+
+    def hold_now(self, size: int) -> bool:
+        """Have the right to so many bytes if that takes no waiting, and nobody else waits for memory."""
+        return size <= self.ticket.granted or self._budget.grow_now(self.ticket, size)
+
+    def settle(self, size: int) -> None:
+        """Give back what is above so many bytes, and above the window."""
+        ticket = self.ticket
+        if ticket.granted > max(size, ticket.window):
+            self._admission.tell(self._budget.shrink(ticket, max(size, ticket.window)))
+
+    @contextmanager
+    def stalled(self) -> Iterator[None]:
+        """Count what is held for what is no List, while its client does not take it."""
+        if self.ticket.state is State.RUNNING:
+            yield
+            return
+        self._admission.stall(self)
+        try:
+            yield
+        finally:
+            self._admission.go_on(self)
+
+    def wake(self) -> None:
+        """Look at the ticket again."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+        elif self.ticket.state is State.REFUSED and self.on_refusal is not None:
+            self.on_refusal()
+
+    def end(self) -> None:
+        """Give everything back."""
+        self._admission.leave(self)
+
+    async def _wait(self, seconds: float) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._waiter
+        except TimeoutError:
+            return
+        finally:
+            self._waiter = None
