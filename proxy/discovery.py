@@ -100,7 +100,10 @@ class Discovery:
         except RestreamError as error:
             return str(error)
         except TimeoutError:
-            return "the upstream did not answer in time"
+            # Of several, the checks have found by now whether it was only the one that was asked.
+            places = self._upstream.places
+            is_well = len(places) > 1 and any(place.is_up for place in places)
+            return "" if is_well else "the upstream did not answer in time"
         return f"the upstream answered {status}" if status >= 500 else ""
 
     async def close(self) -> None:

@@ -99,6 +99,7 @@ class Place:
         self._open_gauge = metrics.upstream_breaker_open.labels(address.label)
         self._up_gauge.set(1)
         self._open_gauge.set(0)
+        metrics.upstream_failovers.labels(address.label)
 
     def load(self, *, lasting: bool) -> int:
         """Return how many requests that last, or that do not, are under way."""

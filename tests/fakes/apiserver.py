@@ -169,9 +169,14 @@ class Apiserver:
                 await wire.until(lambda wire=wire: wire.is_lost)  # type: ignore[misc]  # mypy cannot type the default
         assert not self.problems, self.problems
 
-    def die(self) -> None:
+    async def die(self) -> None:
         """End as a process that is killed: nobody listens any more, and every connection is reset."""
         assert self._server is not None
+        loop = asyncio.get_running_loop()
+        for listener in self._server.sockets:
+            loop.remove_reader(listener.fileno())
+        for _ in range(2):
+            await asyncio.sleep(0)  # asyncio's server must not be closed between an accept and its transport
         self._server.close()
         for wire in self.connections:
             wire.reset()

@@ -193,7 +193,7 @@ async def test_dies_and_comes_back(often: None) -> None:
         first = await stack.enter_async_context(Apiserver(port=port))
         proxy = await stack.enter_async_context(running((stays.url, first.url), mode="streamed"))
         await ask_often(proxy, 4)
-        first.die()
+        await first.die()
         for answer in await ask_often(proxy, 10):
             assert answer.body == SMALL_LIST
         async with Apiserver(port=port) as second:
@@ -215,7 +215,7 @@ async def test_dies_under_load(often: None) -> None:
         proxy = await stack.enter_async_context(running((stays.url, dies.url), mode="streamed"))
         asked = [asyncio.create_task(ask_often(proxy, 10)) for _ in range(8)]
         await dies.wait_for_exchanges(20)
-        dies.die()
+        await dies.die()
         answers = [answer for each in await asyncio.gather(*asked) for answer in each]
         assert Counter((answer.status, answer.body == SMALL_LIST) for answer in answers) == {(200, True): 80}
 

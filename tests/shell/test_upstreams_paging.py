@@ -54,7 +54,7 @@ async def test_the_address_dies_between_pages(shape: Shape, number: int, where: 
                     other.faults.clear()  # one of them dies
                 if where == "inside a page":
                     await exchange.send(paged.render(page)[:-20])
-                server.die()
+                await server.die()
 
             paged.faults[number] = die
 
@@ -79,7 +79,7 @@ async def test_never_a_blend_of_two_states(shape: Shape, number: int) -> None:
             async def die(_: Exchange, __: Page, server: Apiserver = server) -> None:
                 for other in lists:
                     other.faults.clear()
-                server.die()
+                await server.die()
 
             paged.faults[number] = die
         async with running((one.url, two.url), mode="paged", paging=BY_TWO) as proxy:
