@@ -82,6 +82,7 @@ class Place:
 
     `is_up` is what the last connection, or with `is_checked` the last check, has shown; a connection that cannot be had
     shows at once that it is down. `rises` is how often it was found to be up again: it may be another server by then.
+    `connecting` is how many requests of clients wait for a connection.
     """
 
     def __init__(self, address: Address, limits: Limits, metrics: Metrics, *, is_checked: bool) -> None:
@@ -89,12 +90,12 @@ class Place:
         self.breaker = Breaker()
         self.is_up = True
         self.rises = 0
+        self.connecting = 0
         self._limits = limits
         self._is_checked = is_checked
         self._idle: deque[Connection] = deque()
-        self._busy: dict[Connection, bool] = {}  # whether what it carries lasts
+        self._busy: dict[Connection, bool | None] = {}  # whether what it carries lasts, None for the proxy's own
         self._load = {False: 0, True: 0}
-        self._connecting = 0
         self._up_gauge = metrics.upstream_up.labels(address.label)
         self._open_gauge = metrics.upstream_breaker_open.labels(address.label)
         self._up_gauge.set(1)
@@ -102,8 +103,8 @@ class Place:
         metrics.upstream_failovers.labels(address.label)
 
     def load(self, *, lasting: bool) -> int:
-        """Return how many requests that last, or that do not, are under way."""
-        return self._load[lasting] + self._connecting
+        """Return how many requests of clients that last, or that do not, are under way, or about to be."""
+        return self._load[lasting] + self.connecting
 
     # --- how it fares -------------------------------------------------------------------------------------------------
 
@@ -142,7 +143,6 @@ class Place:
         address, loop = self.address, asyncio.get_running_loop()
         tls = self._current_tls()
         name = (address.server_name or address.host) if tls else None
-        self._connecting += 1
         try:
             async with asyncio.timeout(self._limits.connect_seconds):
                 _, connection = await loop.create_connection(
@@ -154,8 +154,6 @@ class Place:
         except OSError as error:
             self.note_failure()
             raise UpstreamUnreachableError(f"cannot connect to the upstream: {_describe(error)}") from error
-        finally:
-            self._connecting -= 1
         if not self._is_checked:
             self._set_up(True)
         return connection
@@ -170,11 +168,11 @@ class Place:
         """Ask this address and no other one, whatever is known of it, for the proxy itself. Raises UpstreamErrors."""
         connection = self.take_idle(request.method) or await self.open()
         try:
-            return await self._send(connection, request)
+            return await self._send(connection, request, None)
         except UpstreamClosedError:
             if connection.is_fresh or not connection.is_silent:
                 raise
-        return await self._send(await self.open(), request)
+        return await self._send(await self.open(), request, None)
 
     async def carry(self, connection: Connection, request: Request, ticket: Ticket) -> Response:
         """Send a request on a connection and wait for its head; tell of the outcome what it says of the address.
@@ -184,7 +182,7 @@ class Place:
         if request.is_long_running:
             ticket.leave()  # its head may take as long as it likes
         try:
-            response = await self._send(connection, request)
+            response = await self._send(connection, request, request.lasts)
         except UpstreamTimeoutError:
             ticket.time_out(monotonic())
             raise
@@ -203,12 +201,13 @@ class Place:
         """Let the metrics tell what the breaker has come to."""
         self._open_gauge.set(self.breaker.is_open)
 
-    async def _send(self, connection: Connection, request: Request) -> Response:
+    async def _send(self, connection: Connection, request: Request, lasts: bool | None) -> Response:
         target = self.address.prefix + request.target
         lines = [(b"Host", self.address.authority), *request.lines]
         head = render_head(b"%s %s HTTP/1.1" % (request.method.encode(), target), lines)
-        self._busy[connection] = request.lasts
-        self._load[request.lasts] += 1
+        self._busy[connection] = lasts
+        if lasts is not None:
+            self._load[lasts] += 1
         try:
             if request.body is not None:
                 connection.send_body(request.body, is_chunked=request.is_chunked)

@@ -149,6 +149,7 @@ class Upstream:
 
 async def _open(place: Place, ticket: Ticket) -> Visit:
     """Connect, and give the ticket up where that fails."""
+    place.connecting += 1
     try:
         return Visit(place, await place.open(), ticket)
     except UpstreamTimeoutError:
@@ -158,6 +159,7 @@ async def _open(place: Place, ticket: Ticket) -> Visit:
         ticket.leave()
         raise
     finally:
+        place.connecting -= 1
         place.show_breaker()
 
 
