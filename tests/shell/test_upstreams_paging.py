@@ -1,5 +1,7 @@
 """Lists in pages from several addresses: from one of them as long as it is there, and never a blend of two states."""
 
+from contextlib import AsyncExitStack
+
 import pytest
 
 from proxy.settings import Paging
@@ -109,15 +111,18 @@ async def test_the_oldest_version_counts() -> None:
         assert [len(each.asked) for each in lists] == [2 * PAGES, 2 * PAGES]
 
 
-async def test_a_server_that_comes_back_may_be_older() -> None:
+@pytest.mark.parametrize("was_there", [True, False])
+async def test_a_server_that_comes_back_may_be_older(*, was_there: bool) -> None:
     """What was down is asked anew; until it has told its version Lists are planned for one that is not known."""
     port = closed_port()
-    lists = equals()
-    url = url_of(port)
-    async with (
-        Apiserver(lists[0], minor=33) as stays,
-        running((stays.url, url), paging=BY_TWO) as proxy,
-    ):
+    lists, url = equals(), url_of(port)
+    async with Apiserver(lists[0], minor=33) as stays, AsyncExitStack() as stack:
+        if was_there:
+            before = await stack.enter_async_context(Apiserver(lists[1], minor=33, port=port))
+        proxy = await stack.enter_async_context(running((stays.url, url), paging=BY_TWO))
+        if was_there:
+            assert (await proxy.ask(request_for(PODS))).mode == "streamed; reason=streaming_encoder"
+            await before.die()
         await eventually(lambda: not is_up(proxy, url))
         for _ in range(3):
             assert (await proxy.ask(request_for(PODS))).mode == "streamed; reason=streaming_encoder"
