@@ -10,12 +10,12 @@ import uvloop
 
 from proxy import __version__, app, process
 from proxy.loading import load
-from proxy.settings import Settings, SettingsError, setting_kinds
+from proxy.settings import Settings, SettingsError, Upstreams, setting_kinds
 from proxy.workers import supervisor
 from proxy.workers.child import StartError
 
 HELP = {
-    "upstream": "the apiserver: http://host:port or https://host:port",
+    "upstream": "the apiserver: http://host:port or https://host:port; once for each address",
     "listen": "where clients connect (default 127.0.0.1:8001; port 0: any)",
     "admin_listen": "where /metrics, /healthz, /readyz are served (default 127.0.0.1:9001)",
     "workers": "how many processes serve: a number, or auto for one a CPU (default 1)",
@@ -74,7 +74,8 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
         if kind is bool:
             parser.add_argument(flag, dest=key, action=argparse.BooleanOptionalAction, default=None, help=HELP.get(key))
         else:
-            parser.add_argument(flag, dest=key, metavar="VALUE", help=HELP.get(key))
+            action = "append" if kind == Upstreams | None else "store"
+            parser.add_argument(flag, dest=key, metavar="VALUE", action=action, help=HELP.get(key))
 
 
 def _serve(arguments: argparse.Namespace) -> int:

@@ -34,6 +34,11 @@ class Credential:
         """Return the value of the Authorization line. Raises CredentialError."""
         return self._authorization
 
+    @property
+    def at_hand(self) -> bytes:
+        """Return what `authorize` would, without obtaining anything; empty where that would be needed."""
+        return self._authorization
+
     def refuse(self, authorization: bytes) -> None:
         """Take that the upstream has answered 401 to this."""
 
@@ -109,6 +114,11 @@ class Renewed(Credential):
     def pair(self) -> Pair | None:
         """Return the client certificate and its key, where there is one."""
         return self._current.pair if self._current is not None else None
+
+    @property
+    def at_hand(self) -> bytes:  # noqa: D102
+        current = self._current
+        return current.authorization if current is not None and not current.is_over else b""
 
     async def authorize(self) -> bytes:
         """Return the value of the Authorization line; whoever comes while it is obtained waits for it as well."""

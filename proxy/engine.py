@@ -13,6 +13,7 @@ from proxy.handler import Handler
 from proxy.metrics import Metrics
 from proxy.settings import Settings
 from proxy.transfer import Services
+from proxy.upstream.checks import Checks
 from proxy.upstream.pool import Upstream
 
 
@@ -27,10 +28,11 @@ class Engine:
         self._settings = settings
         own = identity.establish(settings)
         self._identity = own
-        self._upstream = Upstream(own.address, settings.limits)
         budget = settings.memory_budget
         admission = Admission(settings, process.memory_budget(workers=1) if budget == "auto" else budget)
         self.metrics = Metrics(process.raise_open_files_limit(), admission.budget)
+        self._upstream = Upstream(own.addresses, settings.limits, self.metrics)
+        self._checks = Checks(self._upstream.places, own.at_hand)
         access_log = AccessLog(log if settings.access_log else None)
         paging = settings.paging
         weights = Weights(paging.page_bytes, paging.page_items, paging.page_limit_bytes)
@@ -47,6 +49,7 @@ class Engine:
     async def close(self) -> None:
         """Drain: let requests under way finish, then drop the rest."""
         await self.listener.drain(self._settings.limits.drain_seconds)
+        await self._checks.close()
         await self._discovery.close()
         await self._identity.close()
         self._upstream.close()

@@ -14,7 +14,7 @@ from proxy.credentials import Credential, Pair, Renewed, TokenFile, bearer
 from proxy.execplugin import ExecPlugin
 from proxy.settings import DownstreamTLS, Settings, SettingsError, UpstreamTLS
 from proxy.tls import ClientMaterial, ListenerTLS, keep_client_context
-from proxy.upstream.pool import Address
+from proxy.upstream.place import Address
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a Pod finds its token and the cluster's CA (InClusterConfig in client-go)."""
@@ -22,14 +22,18 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The upstream's address and, with `proxy-identity`, the proxy's own credential.
+    """The upstream's addresses and, with `proxy-identity`, the proxy's own credential.
 
     A front proxy's credential is its certificate, which is a matter of TLS alone.
     """
 
-    address: Address
+    addresses: tuple[Address, ...]
     credential: Credential | None
     is_front_proxy: bool = False
+
+    def at_hand(self) -> bytes:
+        """Return the value of an Authorization line, empty where there is none without waiting for it."""
+        return self.credential.at_hand if self.credential is not None else b""
 
     async def close(self) -> None:
         """Stop to obtain a credential."""
@@ -41,20 +45,21 @@ def establish(settings: Settings) -> Identity:
     """Read every file that the settings name. Raises SettingsError with the key's path."""
     if settings.kubeconfig:
         return _from_kubeconfig(settings)
-    url, tls, token_file = settings.upstream or "", settings.upstream_tls, settings.upstream_token_file
+    urls, tls, token_file = settings.upstreams, settings.upstream_tls, settings.upstream_token_file
     ca, key = tls.ca, "upstream_token_file"
     if settings.in_cluster:
-        url = url or _in_cluster_url()
+        urls = urls or (_in_cluster_url(),)
         ca, token_file, key = str(SERVICE_ACCOUNT / "ca.crt"), str(SERVICE_ACCOUNT / "token"), "in_cluster"
-    elif tls != UpstreamTLS() and urlsplit(url).scheme != "https":
+    elif tls != UpstreamTLS() and urlsplit(urls[0]).scheme != "https":
         raise SettingsError("upstream_tls: set, but the upstream is not https")
     credential = None
     if settings.uses_own_identity:
         credential = TokenFile(Path(token_file), key) if token_file else Credential()
     pair = (tls.cert, tls.key) if tls.cert and tls.key else None
     material = ClientMaterial("in_cluster" if settings.in_cluster else "upstream_tls", ca, tls.insecure, pair)
-    address = _address(url, tls.server_name, material)
-    return Identity(address, credential, settings.effective_identity == "front-proxy")
+    return Identity(
+        _addresses(urls, tls.server_name, material), credential, settings.effective_identity == "front-proxy"
+    )
 
 
 def _in_cluster_url() -> str:
@@ -69,34 +74,40 @@ def listener_tls(tls: DownstreamTLS) -> ssl.SSLContext | None:
     return ListenerTLS(tls).context if tls.cert and tls.key else None
 
 
-def _address(
-    url: str, server_name: str | None, material: ClientMaterial, pair: Callable[[], Pair | None] = lambda: None
-) -> Address:
-    """Return the address; `pair` is a client certificate that comes and goes."""
-    parts = urlsplit(url)
-    tls = keep_client_context(material, pair) if parts.scheme == "https" else None
-    port = parts.port or (443 if tls else 80)
-    return Address(parts.hostname or "", port, tls, server_name, parts.path.rstrip("/").encode())
+def _addresses(
+    urls: tuple[str, ...],
+    server_name: str | None,
+    material: ClientMaterial,
+    pair: Callable[[], Pair | None] = lambda: None,
+) -> tuple[Address, ...]:
+    """Return the addresses, with one TLS context for all; `pair` is a client certificate that comes and goes."""
+    tls = keep_client_context(material, pair) if urlsplit(urls[0]).scheme == "https" else None
+    addresses = []
+    for parts in map(urlsplit, urls):
+        port = parts.port or (443 if tls else 80)
+        addresses.append(Address(parts.hostname or "", port, tls, server_name, parts.path.rstrip("/").encode()))
+    return tuple(addresses)
 
 
 def _from_kubeconfig(settings: Settings) -> Identity:
     chosen = kubeconfig.choose(settings.kubeconfig or "", settings.context)
     cluster = chosen.cluster
-    server = settings.upstream or cluster.server
+    servers = settings.upstreams or (cluster.server,)
     try:
-        check_url(server)
+        check_url(servers[0])
     except ValueError:
         raise SettingsError(
-            f"kubeconfig: cluster {chosen.cluster_name!r} has no usable server: {shown(server)!r}"
+            f"kubeconfig: cluster {chosen.cluster_name!r} has no usable server: {shown(servers[0])!r}"
         ) from None
     credential = _credential(chosen)
     material = ClientMaterial("kubeconfig", chosen.ca(), cluster.insecure_skip_tls_verify, chosen.client_pair())
     if not isinstance(credential, Renewed):
-        return Identity(_address(server, cluster.tls_server_name, material), credential)
-    address = _address(server, cluster.tls_server_name, material, lambda: credential.pair)
-    if address.tls is not None:
-        credential.changed = address.tls.renew
-    return Identity(address, credential)
+        return Identity(_addresses(servers, cluster.tls_server_name, material), credential)
+    addresses = _addresses(servers, cluster.tls_server_name, material, lambda: credential.pair)
+    tls = addresses[0].tls
+    if tls is not None:
+        credential.changed = tls.renew
+    return Identity(addresses, credential)
 
 
 def _credential(chosen: kubeconfig.Chosen) -> Credential:

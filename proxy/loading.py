@@ -9,7 +9,7 @@ import msgspec
 import yaml
 
 from proxy import refusals
-from proxy.settings import KIB, MIB, Automatic, Settings, SettingsError, explain, is_size, setting_kinds
+from proxy.settings import KIB, MIB, Automatic, Settings, SettingsError, Upstreams, explain, is_size, setting_kinds
 
 UNITS = {"": 1, "B": 1, "KiB": KIB, "MiB": MIB, "GiB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 SIZE = re.compile(r"(\d+)\s*([A-Za-z]*)$")
@@ -72,6 +72,9 @@ def _parse_yaml(name: str, text: str) -> object:
 
 def _typed(key: str, kind: object, value: object) -> object:
     """Read what a flag or a variable says as the setting's type; text stays text, whatever YAML would make of it."""
+    if kind == Upstreams | None:
+        values = value if isinstance(value, list) else [value]  # a flag may be given more than once
+        return [each for text in values for each in str(text).split(",") if each]
     if isinstance(value, str) and kind == tuple[str, ...] and not value.startswith("["):
         return [each for each in value.split(",") if each]  # as kubectl's own flags have it
     if isinstance(value, str) and get_origin(kind) is tuple:

@@ -9,6 +9,7 @@ import re
 import resource
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -23,6 +24,8 @@ from proxy.core import scanner
 from proxy.core.budget import Budget
 from proxy.core.planning import MODES
 from proxy.progress import Progress
+
+RetryKind = Literal["connection", "page"]
 
 DURATIONS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 SIZES = tuple(float(1000 * 4**power) for power in range(12))
@@ -116,6 +119,30 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
+        self.upstream_up = Gauge(
+            "restream_upstream_up",
+            "Whether an address of the upstream is taken to be well.",
+            ["address"],
+            registry=registry,
+        )
+        self.upstream_breaker_open = Gauge(
+            "restream_upstream_breaker_open",
+            "Whether an address that did not answer gets no more than a request now and then.",
+            ["address"],
+            registry=registry,
+        )
+        self.upstream_failovers = Counter(
+            "restream_upstream_failovers",
+            "Requests that went to another address, as there was no connection to this one, or not soon.",
+            ["address"],
+            registry=registry,
+        )
+        self._retries = Counter(
+            "restream_upstream_retries",
+            "Requests sent again after their connection ended, and pages asked for again; refused beyond the budget.",
+            ["kind", "outcome"],
+            registry=registry,
+        )
         self.item_sizes = ItemSizes()
         registry.register(self.item_sizes)
         registry.register(Held(self._progress, budget))
@@ -129,6 +156,9 @@ class Metrics:
         }
         info = Gauge("restream_build_info", "Always 1; the labels tell.", list(build), registry=registry)
         info.labels(**build).set(1)
+        for kind in get_args(RetryKind):
+            for outcome in ("granted", "refused"):
+                self._retries.labels(kind, outcome)
         for mode in MODES:
             self._peak.labels(mode)
             self._stalls.labels(mode)
@@ -160,6 +190,10 @@ class Metrics:
         """Count a List response of the upstream."""
         progress.pages += 1
         self._pages.labels(progress.mode, *progress.labels).inc()
+
+    def note_retry(self, kind: RetryKind, *, is_granted: bool) -> None:
+        """Count what would be sent again, and whether it may be."""
+        self._retries.labels(kind, "granted" if is_granted else "refused").inc()
 
     def note_stall(self, progress: Progress, seconds: float) -> None:
         """Count time spent waiting for a client."""

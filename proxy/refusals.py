@@ -4,6 +4,7 @@ import math
 import re
 from ipaddress import ip_network
 from typing import cast
+from urllib.parse import urlsplit
 
 from proxy.addresses import check_url, is_loopback, shown, split_address
 from proxy.core.filters import compile_one
@@ -56,16 +57,31 @@ def _check_addresses(settings: Settings) -> None:
             ip_network(network, strict=False)
         except ValueError:
             raise SettingsError(f"trusted_proxies: expected networks such as 10.0.0.0/8, got {network!r}") from None
-    if settings.upstream is None:
+    if not settings.upstreams:
         if settings.kubeconfig is None and not settings.in_cluster:
             raise SettingsError("upstream: required (or a kubeconfig, or in_cluster)")
         return
-    try:
-        check_url(settings.upstream)
-    except ValueError:
-        raise SettingsError(
-            f"upstream: expected http://host:port or https://host:port, got {shown(settings.upstream)!r}"
-        ) from None
+    for url in settings.upstreams:
+        try:
+            check_url(url)
+        except ValueError:
+            raise SettingsError(
+                f"upstream: expected http://host:port or https://host:port, got {shown(url)!r}"
+            ) from None
+    _check_equals(settings.upstreams)
+
+
+def _check_equals(upstreams: tuple[str, ...]) -> None:
+    """Refuse addresses that cannot be one upstream, which is asked at any of them for the same things."""
+    first = urlsplit(upstreams[0])
+    seen = set()
+    for url in map(urlsplit, upstreams):
+        if url.scheme != first.scheme or url.path.rstrip("/") != first.path.rstrip("/"):
+            raise SettingsError("upstream: all addresses need the same scheme and the same path")
+        where = url.hostname, url.port or (443 if url.scheme == "https" else 80)
+        if where in seen:
+            raise SettingsError(f"upstream: {url.netloc} is there twice")
+        seen.add(where)
 
 
 def _check_credentials(settings: Settings) -> None:
@@ -126,7 +142,7 @@ def _check_front_proxy(settings: Settings) -> None:
     if settings.kubeconfig or settings.upstream_token_file:
         key = "kubeconfig" if settings.kubeconfig else "upstream_token_file"
         raise SettingsError(f"{key}: identity front-proxy speaks for its clients, with upstream_tls.cert alone")
-    if settings.upstream and not settings.upstream.lower().startswith("https:"):
+    if settings.upstreams and urlsplit(settings.upstreams[0]).scheme != "https":
         raise SettingsError(
             "upstream: identity front-proxy needs https, as its certificate is what the upstream believes"
         )

@@ -8,7 +8,8 @@ from proxy.core.request import RequestInfo
 from proxy.downstream.answer import Request
 from proxy.identity import Identity
 from proxy.upstream.connection import Response
-from proxy.upstream.pool import Request as UpstreamRequest
+from proxy.upstream.place import Place
+from proxy.upstream.place import Request as UpstreamRequest
 from proxy.upstream.pool import Upstream
 
 
@@ -20,6 +21,7 @@ class Sender:
         self._upstream = upstream
         self._request = request
         self._is_long_running = info.is_long_running and not request.is_handshake
+        self._home: Place | None = None  # where the last answer came from: pages of one List are asked for there
 
     async def send(self, target: bytes, plan: Plan, accept: bytes | None = None) -> Response:
         """Ask for `target`, as the client or as the proxy; `accept` takes the place of the client's own Accept.
@@ -28,11 +30,10 @@ class Sender:
         that a front proxy cannot name.
         """
         credential = self._identity.credential
-        if credential is None:
-            return await self._upstream.send(self._outgoing(target, plan, accept, None))
-        authorization = await credential.authorize()
+        authorization = await credential.authorize() if credential is not None else None
         response = await self._upstream.send(self._outgoing(target, plan, accept, authorization))
-        if response.status == 401:
+        self._home = self._upstream.place_of(response)
+        if credential is not None and authorization is not None and response.status == 401:
             credential.refuse(authorization)
         return response
 
@@ -42,7 +43,6 @@ class Sender:
         request = self._request
         lines = headers.to_upstream(
             request.lines,
-            host=self._identity.address.authority,
             plans_list=not isinstance(plan, Raw),
             own_credential=own_credential,
             accept=accept,
@@ -65,6 +65,7 @@ class Sender:
             request.is_chunked,
             is_long_running=self._is_long_running,
             is_handshake=request.is_handshake,
+            home=self._home,
         )
 
     def _remote_user(self) -> Lines | None:

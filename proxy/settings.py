@@ -16,6 +16,7 @@ Identity = Literal["pass-through", "proxy-identity", "front-proxy"]
 Activity = Literal["auto", "always", "never"]
 ClientCertificate = Literal["required", "optional"]
 Automatic = int | Literal["auto"]
+Upstreams = str | tuple[str, ...]
 
 CHOICES = {
     "mode": get_args(ListMode),
@@ -109,7 +110,7 @@ class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that `kube-restream serve` can be told."""
 
-    upstream: str | None = None
+    upstream: Upstreams | None = None
     listen: str = "127.0.0.1:8001"
     admin_listen: str = "127.0.0.1:9001"
     workers: Automatic = 1
@@ -139,6 +140,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if route.matches(group, resource):
                 return route.mode, "route"
         return self.mode, "settings"
+
+    @property
+    def upstreams(self) -> tuple[str, ...]:
+        """Return the URLs of the upstream, none where a kubeconfig or the Pod's environment is to tell."""
+        return (self.upstream,) if isinstance(self.upstream, str) else self.upstream or ()
 
     @property
     def effective_identity(self) -> Identity:

@@ -152,6 +152,7 @@ class Transfer:
             _query(target),
             ask=lambda query: self._sender.send(_with_query(target, query), plan, accept),
             release=services.upstream.release,
+            may_retry=lambda: services.upstream.may_retry("page"),
         )
         answer = self._request.answer
         pages = Pages(errand, self._settings, services.weights, self._lease, services.metrics, progress)

@@ -91,6 +91,13 @@ async def test_drain_is_bounded() -> None:
         assert not (await client.answer()).complete
 
 
+def test_upstream_more_than_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each --upstream is one more address; those that cannot be one upstream are refused in one line."""
+    assert cli.main(["serve", "--upstream", "http://127.0.0.1:1", "--upstream", "https://127.0.0.1:2"]) == 2
+    line = "kube-restream: upstream: all addresses need the same scheme and the same path\n"
+    assert capsys.readouterr() == ("", line)
+
+
 async def test_access_log_is_one_line_a_request() -> None:
     """Each request is one line of JSON on standard error, with its figures and without its secrets."""
     async with Apiserver() as upstream, serving(upstream.url) as child:

@@ -133,7 +133,16 @@ FILES = {
     "bad address": ("listen: here", "listen: expected host:port"),
     "bad port": ("admin_listen: 127.0.0.1:70000", "admin_listen: expected host:port"),
     "number as key": ("1: 2", ""),
-    "two upstreams": ("upstream: [http://a, http://b]", "upstream: "),
+    "no upstream": ("upstream: []", "upstream: required"),
+    "upstreams of two schemes": ("upstream: [http://a, https://b]", "upstream: all addresses need the same scheme"),
+    "upstreams of two paths": ("upstream: [http://a/x, http://b/y]", "upstream: all addresses need the same scheme"),
+    "the same upstream twice": ("upstream: [https://a, https://A:443/]", "upstream: A:443 is there twice"),
+    "one bad upstream": ("upstream: [http://a, http://u:planted@b]", "upstream: expected http://host:port"),
+    "upstreams in a mapping": ("upstream: {a: http://b}", "upstream: "),
+    "front proxy in the clear at one": (
+        "{identity: front-proxy, upstream: [http://a, http://b], upstream_tls: {cert: a, key: b}}",
+        "upstream: identity front-proxy needs https",
+    ),
     "upstream scheme": ("upstream: ftp://a", "upstream: "),
     "upstream without host": ("upstream: http://", "upstream: "),
     "upstream port": ("upstream: http://a:99999", "upstream: "),
@@ -244,6 +253,17 @@ def test_workers_in_words_are_refused() -> None:
             load(None, {}, {**UPSTREAM, "workers": text})
         with pytest.raises(SettingsError, match=r"^workers: "):
             load(None, {"RESTREAM_WORKERS": text}, UPSTREAM)
+
+
+def test_several_upstreams(tmp_path: Path) -> None:
+    """One URL or a list in the file, commas in the environment, a flag given more than once."""
+    several = ("http://a:1", "http://b:2")
+    assert load(write(tmp_path, "upstream: [http://a:1, http://b:2]"), {}, {}).upstreams == several
+    assert load(None, {"RESTREAM_UPSTREAM": "http://a:1,http://b:2"}, {}).upstreams == several
+    assert load(None, {"RESTREAM_UPSTREAM": "http://c:3"}, {"upstream": list(several)}).upstreams == several
+    assert load(write(tmp_path, "upstream: [http://a:1]"), {}, {}) == load(None, {}, {"upstream": ["http://a:1"]})
+    assert load(None, {}, {"upstream": ["http://a:1"]}).upstreams == ("http://a:1",)
+    assert load(write(tmp_path, "upstream: [https://a/p/, https://b/p]"), {}, {}).upstreams[1] == "https://b/p"
 
 
 def test_every_setting_has_a_path() -> None:

@@ -64,7 +64,7 @@ class Access:
             authorization = await known.credential.authorize() if known.credential else b""
         except (settings.SettingsError, CredentialError) as error:
             raise BenchError(f"--upstream: {error}") from None
-        address = known.address
+        address = known.addresses[0]
         tls = address.tls.get() if address.tls else None
         return Door(upstream, tls, address.server_name, address.prefix.decode(), authorization.decode())
 

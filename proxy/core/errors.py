@@ -86,6 +86,13 @@ class UpstreamClosedError(UpstreamError):
     reason = "upstream_closed"
 
 
+class UpstreamUnavailableError(UpstreamError):
+    """The upstream has not answered for so long that it is not even asked, but for a request now and then."""
+
+    status_hint = 503
+    reason = "upstream_unavailable"
+
+
 class CredentialError(UpstreamError):
     """The proxy's own credential cannot be had."""
 

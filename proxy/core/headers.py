@@ -34,7 +34,7 @@ PSEUDONYM = b"kube-restream"
 """In Via, instead of a host name that would tell of the inside of a cluster (RFC 9110, section 7.6.3)."""
 
 REQUEST_OWN = frozenset({b"host", b"expect", MODE_HEADER})
-"""Lines of a request that end here: the proxy writes its own Host and answers Expect itself."""
+"""Lines of a request that end here: the Host is each upstream address's own, and the proxy answers Expect itself."""
 
 REMOTE_PREFIX = b"x-remote-"
 """How a front proxy tells an apiserver who the client is; never what a client tells us."""
@@ -103,14 +103,13 @@ def _quality(text: str) -> float:
 def to_upstream(
     lines: Lines,
     *,
-    host: bytes,
     plans_list: bool,
     own_credential: bytes | None,
     accept: bytes | None = None,
     remote_user: Lines | None = None,
     is_handshake: bool = False,
 ) -> Lines:
-    """Return the request lines that the upstream sees, in the client's order.
+    """Return the request lines that the upstream sees behind its Host, in the client's order.
 
     `plans_list` asks for an identity body, as an encoded one cannot be cut; `accept` replaces the client's. With an
     `own_credential` (the value of an Authorization line, or empty where TLS carries it) every inbound credential goes
@@ -124,7 +123,7 @@ def to_upstream(
         dropped |= {b"accept-encoding"}
     if accept is not None:
         dropped |= {b"accept"}
-    kept: Lines = [(b"Host", host)]
+    kept: Lines = []
     for line in _beyond_the_hop(lines, is_handshake=is_handshake):
         name = line[0].lower()
         if name not in dropped and not name.startswith(REMOTE_PREFIX):

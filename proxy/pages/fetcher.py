@@ -41,13 +41,17 @@ EARLY_BYTES = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """What is to be fetched, and how. `ask` takes a page's query, `release` what `ask` returned."""
+    """What is to be fetched, and how. `ask` takes a page's query, `release` what `ask` returned.
+
+    `may_retry` takes from the retries that there are for all requests; False where these are used up.
+    """
 
     request: ListRequest
     plan: Paged
     query: str
     ask: Callable[[str], Awaitable[Response]]
     release: Callable[[Response], None]
+    may_retry: Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,7 @@ class Fetcher:
                 if not (is_retryable(outcome.response.status) and (turn.token or retry_after)):
                     return outcome
             wait = retries.next_wait(retry_after, random.random())  # noqa: S311 (jitter)
-            if wait is None:
+            if wait is None or not self._errand.may_retry():
                 if isinstance(outcome, Fetched):
                     return outcome
                 raise outcome

@@ -12,7 +12,10 @@ from prometheus_client.core import Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
-PER_PROCESS = ("process_", "python_gc_", "restream_resident_memory_peak_bytes")
+PER_PROCESS = (
+    *("process_", "python_gc_", "restream_resident_memory_peak_bytes"),
+    *("restream_upstream_up", "restream_upstream_breaker_open"),
+)
 """What these names begin is of one process."""
 
 ONCE = frozenset({"python_info", "restream_build_info", "restream_open_files_limit"})

@@ -17,7 +17,7 @@ SMALL_LIST = (
     b'{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"7"},"items":['
     b'{"metadata":{"name":"a"}},{"metadata":{"name":"b"}}]}\n'
 )
-DISCOVERY = (b"/version", b"/apis/apiregistration.k8s.io/v1/apiservices")
+DISCOVERY = (b"/version", b"/apis/apiregistration.k8s.io/v1/apiservices", b"/readyz")
 WAY = frozenset({b"X-Forwarded-For", b"X-Forwarded-Proto", b"X-Forwarded-Host", b"Via"})
 """What the proxy says of the way that a request has come."""
 JSON_LINES: Lines = [(b"Audit-Id", b"0e1f"), (b"Content-Type", b"application/json")]
@@ -106,7 +106,8 @@ class Apiserver:
     """The server. `script` may be exchanged at any time; `exchanges` and `connections` remember everything.
 
     What the proxy itself asks, it answers beside the script: as a server of version 1.`minor` that does not tell which
-    groups are aggregated, or (None) as one that tells nothing. `version` and `api_services` may be exchanged as well.
+    groups are aggregated, or (None) as one that tells nothing. `version`, `api_services` and `readyz` may be exchanged
+    as well, and are not sent where they are empty; `checks` counts the requests for the latter.
     """
 
     def __init__(
@@ -116,14 +117,17 @@ class Apiserver:
         minor: int | None = 34,
         tls: ssl.SSLContext | None = None,
         send_buffer: int | None = None,
+        port: int = 0,
     ) -> None:
         self.script = script
         self.version = _version(minor)
         self.api_services = _version(None)
+        self.readyz = response(b"ok", lines=[(b"Content-Type", b"text/plain; charset=utf-8")])
+        self.checks = 0
         self.exchanges: list[Exchange] = []
         self.connections: list[Wire] = []
         self.problems: list[BaseException] = []
-        self.port = 0
+        self.port = port
         self._tls = tls
         self._send_buffer = send_buffer
         self._server: asyncio.Server | None = None
@@ -145,7 +149,8 @@ class Apiserver:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         if self._send_buffer:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._send_buffer)
-        listener.bind(("127.0.0.1", 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", self.port))
         self.port = listener.getsockname()[1]
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._accept, sock=listener, ssl=self._tls, backlog=512)
@@ -163,6 +168,18 @@ class Apiserver:
                 wire.reset()
                 await wire.until(lambda wire=wire: wire.is_lost)  # type: ignore[misc]  # mypy cannot type the default
         assert not self.problems, self.problems
+
+    async def die(self) -> None:
+        """End as a process that is killed: nobody listens any more, and every connection is reset."""
+        assert self._server is not None
+        loop = asyncio.get_running_loop()
+        for listener in self._server.sockets:
+            loop.remove_reader(listener.fileno())
+        for _ in range(2):
+            await asyncio.sleep(0)  # asyncio's server must not be closed between an accept and its transport
+        self._server.close()
+        for wire in self.connections:
+            wire.reset()
 
     async def wait_for_exchanges(self, count: int) -> Exchange:
         """Wait until `count` requests have arrived; return the last of them."""
@@ -183,8 +200,7 @@ class Apiserver:
             while not wire.has_ended:
                 exchange = await self._receive(wire, number)
                 if exchange.is_discovery:
-                    is_version = exchange.target.endswith(b"/version")
-                    await exchange.send(self.version if is_version else self.api_services)
+                    await self._answer_discovery(exchange)
                     continue
                 await self._remember(exchange)
                 await self.script(exchange)
@@ -194,6 +210,14 @@ class Apiserver:
         except Exception as error:
             self.problems.append(error)
         wire.close()
+
+    async def _answer_discovery(self, exchange: Exchange) -> None:
+        kind = exchange.target.rpartition(b"/")[2]
+        self.checks += kind == b"readyz"
+        answer = {b"version": self.version, b"readyz": self.readyz}.get(kind, self.api_services)
+        if not answer:
+            await exchange.wait_closed()
+        await exchange.send(answer)
 
     async def _receive(self, wire: Wire, number: int) -> Exchange:
         head = await wire.read_until(b"\r\n\r\n")

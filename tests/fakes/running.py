@@ -72,7 +72,7 @@ async def eventually(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.002)
 
 
-def settings_for(upstream: str, **changes: Any) -> Settings:  # noqa: ANN401 (whatever the setting takes)
+def settings_for(upstream: str | tuple[str, ...], **changes: Any) -> Settings:  # noqa: ANN401 (whatever the setting takes)
     """Return settings for a test: ports of the system's choice, no log, a short drain."""
     values = {
         "upstream": upstream,
@@ -85,7 +85,7 @@ def settings_for(upstream: str, **changes: Any) -> Settings:  # noqa: ANN401 (wh
 
 
 @asynccontextmanager
-async def running(upstream: str, **changes: Any) -> AsyncIterator[Running]:  # noqa: ANN401
+async def running(upstream: str | tuple[str, ...], **changes: Any) -> AsyncIterator[Running]:  # noqa: ANN401
     """Run a proxy in front of `upstream`; afterwards check that it left no task and no unhandled exception."""
     loop = asyncio.get_running_loop()
     problems: list[dict[str, Any]] = []

@@ -23,7 +23,10 @@ from tests.fakes.wire import Client, request
 from tests.workers.processes import connections_of, is_running, memory_of, workers_of
 
 PODS = "restream_requests_total code=200 group= mode=streamed reason=streaming_encoder resource=pods verb=list"
-PER_PROCESS = ("process_", "python_gc_", "restream_resident_memory_peak_bytes")
+PER_PROCESS = (
+    *("process_", "python_gc_", "restream_resident_memory_peak_bytes"),
+    *("restream_upstream_up", "restream_upstream_breaker_open"),
+)
 LISTS = "restream_items_total group= mode=streamed resource=pods"
 
 
