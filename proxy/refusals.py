@@ -9,6 +9,8 @@ from proxy.addresses import check_url, is_loopback, shown, split_address
 from proxy.core.filters import compile_one
 from proxy.settings import Settings, SettingsError, UpstreamTLS, setting_kinds, value_at
 
+MAY_BE_ZERO = frozenset({"limits.shutdown_delay_seconds"})
+
 MAX_WORKERS = 256
 """More cores than that in one Pod are more likely a slip of the pen."""
 
@@ -32,8 +34,11 @@ def _check_positive(settings: Settings) -> None:
     if settings.workers != "auto" and not 0 < settings.workers <= MAX_WORKERS:
         raise SettingsError(f"workers: must be auto, or from 1 to {MAX_WORKERS}")
     for key, kind in setting_kinds().items():
-        if kind in (int, float) and not 0 < cast("float", value_at(settings, key)) < math.inf:
-            raise SettingsError(f"{key}: must be more than 0, and finite")
+        if kind not in (int, float):
+            continue
+        value = cast("float", value_at(settings, key))
+        if not (0 < value < math.inf or (value == 0 and key in MAY_BE_ZERO)):
+            raise SettingsError(f"{key}: must be {'0 or ' if key in MAY_BE_ZERO else ''}more than 0, and finite")
 
 
 def _check_addresses(settings: Settings) -> None:

@@ -5,6 +5,7 @@ from time import monotonic
 from typing import assert_never, cast
 
 from proxy.core import headers, listoptions, planning, upgrades
+from proxy.core.boundaries import boundaries_of
 from proxy.core.errors import (
     BadRequestError,
     PagesDisagreeError,
@@ -44,6 +45,7 @@ from proxy.settings import Settings
 from proxy.tunnel import Tunnel
 from proxy.upstream.connection import Response
 from proxy.upstream.pool import Upstream
+from proxy.watch import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +164,7 @@ class Transfer:
         if response.status == 101:
             await self._switch(response)
             return
-        timeout = None if progress.info.is_long_running else self._settings.limits.between_bytes_seconds
-        relay = Relay(Source(response.body, timeout), self._request.answer, progress, self._services.metrics)
+        relay = Relay(self._source_of(response), self._request.answer, progress, self._services.metrics)
         match plan:
             case Raw():
                 self._start(response, response.length)
@@ -177,6 +178,16 @@ class Transfer:
             case _:
                 assert_never(plan)
         self._request.answer.end()
+
+    def _source_of(self, response: Response) -> Source:
+        """Return the body with our patience for it; a watch can be ended when the proxy goes down."""
+        info = self._progress.info
+        is_open = info.verb == "watch" and response.status == 200 and response.length is None
+        if is_open and (boundaries := boundaries_of(response.lines)) is not None:
+            watch = Watch(response.body, boundaries)
+            self._request.answer.ends_with(watch.end)
+            return watch
+        return Source(response.body, None if info.is_long_running else self._settings.limits.between_bytes_seconds)
 
     async def _switch(self, response: Response) -> None:
         """Answer that protocols are switched, and carry what is said in the new one."""

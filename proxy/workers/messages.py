@@ -24,6 +24,21 @@ class Probe(msgspec.Struct, frozen=True, tag=True):
     """Tell whether requests can be answered: `Probed`."""
 
 
+class Prepare(msgspec.Struct, frozen=True, tag=True):
+    """Read what other settings name, without using them: `Prepared`."""
+
+    version: int
+    settings: Settings
+
+
+class Use(msgspec.Struct, frozen=True, tag=True):
+    """Let what begins from now on have the settings that were prepared."""
+
+
+class Leave(msgspec.Struct, frozen=True, tag=True):
+    """Let each answer end its connection; there will be new ones until `Drain`."""
+
+
 class Drain(msgspec.Struct, frozen=True, tag=True):
     """Finish what is under way, then end."""
 
@@ -57,5 +72,12 @@ class Probed(msgspec.Struct, frozen=True, tag=True):
     problem: str
 
 
-Order = Begin | Adopt | Count | Probe | Drain
-Report = Ready | Refused | Load | Counted | Probed
+class Prepared(msgspec.Struct, frozen=True, tag=True):
+    """What is wrong with the settings of that `version`, nothing if they can be used."""
+
+    version: int
+    problem: str
+
+
+Order = Begin | Adopt | Count | Probe | Prepare | Use | Leave | Drain
+Report = Ready | Refused | Load | Counted | Probed | Prepared
