@@ -87,7 +87,8 @@ async def test_watches_end_cleanly(kind: bytes, version: str, monkeypatch: pytes
     ):
         await watches.send(*EVENTS[kind])
         await client.until(lambda: client.seen.count(EVENTS[kind][-1]) >= EVENTS[kind].count(EVENTS[kind][-1]))
-        await proxy.proxy.close()
+        async with asyncio.timeout(PATIENT.drain_seconds / 2):
+            await proxy.proxy.close()
         answer = await client.answer()
         assert answer.complete
         assert answer.body == b"".join(EVENTS[kind])
