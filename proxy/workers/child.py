@@ -24,12 +24,12 @@ from proxy.workers.messages import (
     Leave,
     Load,
     Prepare,
-    Prepared,
     Probe,
     Probed,
     Ready,
     Refused,
     Report,
+    Settled,
     Use,
 )
 
@@ -59,8 +59,8 @@ class Child:
         self._handed = 0
         self._load = Load(0, 0)
         self._problem = ""
-        self._version = 0
-        self._prepared: asyncio.Future[str | None] = loop.create_future()
+        self._orders = 0
+        self._settled: asyncio.Future[str | None] = loop.create_future()
         self._started: asyncio.Future[None] = loop.create_future()
         self._gone = asyncio.Event()
         ours, theirs = socket.socketpair()
@@ -128,15 +128,19 @@ class Child:
 
         None stands for no answer in time, or ever.
         """
-        self._version += 1
-        self._prepared = prepared = asyncio.get_running_loop().create_future()
-        self._channel.send(Prepare(self._version, settings))
-        await asyncio.wait([prepared], timeout=seconds)
-        return prepared.result() if prepared.done() else None
+        self._orders += 1
+        return await self._obeyed(Prepare(self._orders, settings), seconds)
 
-    def use(self) -> None:
-        """Have it use what it has prepared."""
-        self._channel.send(Use())
+    async def use(self, seconds: float) -> None:
+        """Have it use what it has prepared; wait until it does."""
+        self._orders += 1
+        await self._obeyed(Use(self._orders), seconds)
+
+    async def _obeyed(self, order: Prepare | Use, seconds: float) -> str | None:
+        self._settled = settled = asyncio.get_running_loop().create_future()
+        self._channel.send(order)
+        await asyncio.wait([settled], timeout=seconds)
+        return settled.result() if settled.done() else None
 
     def leave(self) -> None:
         """Have it end the connections that it answers on."""
@@ -168,9 +172,9 @@ class Child:
                 self._counted.answer(families)
             case Probed(problem):
                 self._probed.answer(problem)
-            case Prepared(version, problem):
-                if version == self._version and not self._prepared.done():
-                    self._prepared.set_result(problem)
+            case Settled(number, problem):
+                if number == self._orders and not self._settled.done():
+                    self._settled.set_result(problem)
 
     async def _end(self) -> str:
         """Wait until it has gone and has been reaped; return how it ended."""
@@ -179,8 +183,8 @@ class Child:
         self._is_ready = False
         self._counted.answer(None)
         self._probed.answer(None)
-        if not self._prepared.done():
-            self._prepared.set_result(None)
+        if not self._settled.done():
+            self._settled.set_result(None)
         code = await loop.run_in_executor(None, self._reap)
         self.lived_seconds = loop.time() - self._born_at
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"

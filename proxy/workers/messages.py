@@ -25,14 +25,16 @@ class Probe(msgspec.Struct, frozen=True, tag=True):
 
 
 class Prepare(msgspec.Struct, frozen=True, tag=True):
-    """Read what other settings name, without using them: `Prepared`."""
+    """Read what other settings name, without using them: `Settled`."""
 
-    version: int
+    number: int
     settings: Settings
 
 
 class Use(msgspec.Struct, frozen=True, tag=True):
-    """Let what begins from now on have the settings that were prepared."""
+    """Let what begins from now on have the settings that were prepared: `Settled`."""
+
+    number: int
 
 
 class Leave(msgspec.Struct, frozen=True, tag=True):
@@ -72,12 +74,12 @@ class Probed(msgspec.Struct, frozen=True, tag=True):
     problem: str
 
 
-class Prepared(msgspec.Struct, frozen=True, tag=True):
-    """What is wrong with the settings of that `version`, nothing if they can be used."""
+class Settled(msgspec.Struct, frozen=True, tag=True):
+    """The order with that number has been carried out; or what was wrong with the settings."""
 
-    version: int
+    number: int
     problem: str
 
 
 Order = Begin | Adopt | Count | Probe | Prepare | Use | Leave | Drain
-Report = Ready | Refused | Load | Counted | Probed | Prepared
+Report = Ready | Refused | Load | Counted | Probed | Settled

@@ -196,11 +196,9 @@ class Supervisor:
             self._account.note_failure(error)
             return
         self._settings, self._share = settings, shared
-        for child in self._children:
-            if child in prepared:
-                child.use()
-            else:
-                child.kill()  # it starts with the old ones, and has no connection yet
+        for child in set(self._children) - prepared:
+            child.kill()  # it starts with the old ones, and has no connection yet
+        await asyncio.gather(*(child.use(PREPARE_SECONDS) for child in prepared))
         self._account.note(kept)
 
     async def _prepare(self, settings: Settings) -> set[Child]:

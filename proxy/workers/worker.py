@@ -23,11 +23,11 @@ from proxy.workers.messages import (
     Load,
     Order,
     Prepare,
-    Prepared,
     Probe,
     Probed,
     Ready,
     Refused,
+    Settled,
     Use,
 )
 
@@ -89,10 +89,11 @@ class Worker:
                 self._count()
             case Probe():
                 self._start(self._probe())
-            case Prepare(version, settings):
-                self._prepare(version, settings)
-            case Use():
+            case Prepare(number, settings):
+                self._prepare(number, settings)
+            case Use(number):
                 self._engine.use(self._prepared)
+                self._channel.send(Settled(number, ""))
             case Leave():
                 self._engine.leave()
             case Drain():
@@ -125,13 +126,13 @@ class Worker:
     async def _probe(self) -> None:
         self._channel.send(Probed(await self._engine.problem()))
 
-    def _prepare(self, version: int, settings: Settings) -> None:
+    def _prepare(self, number: int, settings: Settings) -> None:
         problem = ""
         try:
             self._prepared = self._engine.prepare(settings)
         except SettingsError as error:
             problem = str(error)
-        self._channel.send(Prepared(version, problem))
+        self._channel.send(Settled(number, problem))
 
     def _count(self) -> None:
         self._channel.send(Counted(families_of(self._engine.metrics.registry.collect())))
