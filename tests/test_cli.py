@@ -93,7 +93,7 @@ async def test_drain_is_bounded() -> None:
 
 @pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGINT])
 async def test_a_second_signal_ends_at_once(name: signal.Signals) -> None:
-    """While a List is under way, or the delay before that, a second signal aborts it; the exit code names the signal."""
+    """While a List is under way, or the delay before that, a second signal aborts it, and is the exit code."""
     more = ("--limits-shutdown-delay-seconds", "1000", "--no-access-log")
 
     async def endless(exchange: Exchange) -> None:
