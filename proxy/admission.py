@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import assert_never
 
+from proxy import process
 from proxy.core.budget import Budget, Key, Limits, State, Ticket
 from proxy.core.errors import ListTooLargeError, QueueFullError, TooManyRequestsError
 from proxy.core.planning import Buffered, Paged, Plan, Raw, Streamed
@@ -17,22 +18,22 @@ GROWTH_ITEMS = 2
 
 
 class Admission:
-    """Hands out leases: the right of a request to hold memory. `size` is the budget in bytes."""
+    """Hands out leases: the right of a request to hold memory."""
 
-    def __init__(self, settings: Settings, size: int) -> None:
+    def __init__(self, settings: Settings) -> None:
+        self._leases: dict[Ticket, Lease] = {}
+        self._take(settings)
+        self.budget = Budget(limits_of(settings))
+
+    def renew(self, settings: Settings) -> None:
+        """Go by other settings from now on; what has been handed out stays handed out."""
+        self._take(settings)
+        self.tell(self.budget.renew(limits_of(settings)))
+
+    def _take(self, settings: Settings) -> None:
         self._settings = settings.admission
         self._read_bytes = settings.limits.read_buffer_bytes + len(RECEIVED)
         self._page_bytes = settings.paging.page_bytes
-        self.budget = Budget(
-            Limits(
-                size,
-                growth=min(GROWTH_ITEMS * settings.max_item_bytes, size // 2),
-                queue_length=self._settings.queue_length,
-                client_lists=self._settings.client_lists,
-                resource_lists=self._settings.resource_lists,
-            )
-        )
-        self._leases: dict[Ticket, Lease] = {}
 
     async def admit(self, client: str, resource: Key, plan: Plan, item_bytes: float) -> "Lease":
         """Wait until a List may start. `item_bytes` is what its items are known to weigh, 0 if they are not.
@@ -87,6 +88,19 @@ class Admission:
         """Tell leases that their tickets have changed."""
         for ticket in changed:
             self._leases[ticket].wake()
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return the bounds that the settings set; the budget itself goes by the container where they do not."""
+    size = process.memory_budget(workers=1) if settings.memory_budget == "auto" else settings.memory_budget
+    admission = settings.admission
+    return Limits(
+        size,
+        growth=min(GROWTH_ITEMS * settings.max_item_bytes, size // 2),
+        queue_length=admission.queue_length,
+        client_lists=admission.client_lists,
+        resource_lists=admission.resource_lists,
+    )
 
 
 class Lease:

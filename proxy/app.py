@@ -1,26 +1,29 @@
 """The composition root: puts the house together, and takes it down on a signal."""
 
 import asyncio
-import signal
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
-from proxy import process
+from proxy import lifetime, process
+from proxy.accesslog import Lines
 from proxy.addresses import split_address
 from proxy.admin import Admin
 from proxy.engine import Engine
+from proxy.reloading import Account, with_what_is_fixed
 from proxy.settings import Settings, SettingsError
 
 
 class Proxy:
-    """A proxy with its two listeners, in the running event loop."""
+    """A proxy with its two listeners, in the running event loop. `reread` reads the settings again."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, reread: Callable[[], Settings]) -> None:
         """Read what the settings name. Raises SettingsError."""
         self._settings = settings
+        self._reread = reread
+        self._notices = Lines(sys.stderr.buffer)
         self._engine = Engine(settings, sys.stderr.buffer)
         self.metrics = self._engine.metrics
+        self._account = Account(self.metrics.registry, self._tell)
         self._admin = Admin(self)
         self.url = self.admin_url = ""
 
@@ -46,10 +49,32 @@ class Proxy:
         """Return what only a restart can mend: a process that answers at all has no such thing."""
         return ""
 
+    async def reload(self) -> None:
+        """Read the settings again, and let what begins from now on have them; bad ones change nothing."""
+        try:
+            settings, kept = with_what_is_fixed(self._settings, self._reread())
+            generation = self._engine.prepare(settings)
+        except SettingsError as error:
+            self._account.note_failure(error)
+            return
+        self._engine.use(generation)
+        self._settings = settings
+        self._account.note(kept)
+
     async def close(self) -> None:
-        """Drain: let requests under way finish, then drop the rest."""
+        """Drain: be not ready, so that no more requests come; let those under way finish, then drop the rest."""
+        self._engine.leave()
+        await asyncio.sleep(self._settings.limits.shutdown_delay_seconds)
         await self._engine.close()
         await self._admin.close()
+
+    async def kill(self) -> None:
+        """Drop everything."""
+        await self._engine.kill()
+        await self._admin.close()
+
+    def _tell(self, text: str) -> None:
+        self._notices.write(f"kube-restream: {text}".encode())
 
 
 async def listen(key: str, address: str, bind: Callable[[str, int], Awaitable[int]]) -> str:
@@ -67,24 +92,10 @@ def scheme(settings: Settings) -> str:
     return "https://" if settings.tls.cert else "http://"
 
 
-def announce(url: str, admin_url: str) -> None:
-    """Print the one line that says that all is ready."""
-    print(f"kube-restream ready on {url} (admin {admin_url})", flush=True)  # noqa: T201 (the one line)
-
-
-async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; a second signal ends at once. Raises SettingsError before it is ready."""
+async def serve(settings: Settings, reread: Callable[[], Settings]) -> int:
+    """Serve until SIGTERM or SIGINT, and return the exit code. Raises SettingsError before it is ready."""
     process.keep_freed_memory()
-    proxy = Proxy(settings)
+    proxy = Proxy(settings, reread)
     await proxy.open()
     process.freeze_objects()
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
-    announce(proxy.url, proxy.admin_url)
-    await stop.wait()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.remove_signal_handler(name)
-    with suppress(asyncio.CancelledError):
-        await proxy.close()
+    return await lifetime.live(proxy, proxy.url, proxy.admin_url)

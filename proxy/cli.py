@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 
 import uvloop
@@ -80,18 +80,18 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
 
 def _serve(arguments: argparse.Namespace) -> int:
     try:
-        return _run_proxy(load(arguments.config, os.environ, vars(arguments)))
+        return _run_proxy(lambda: load(arguments.config, os.environ, vars(arguments)))
     except (SettingsError, StartError) as error:
         print(f"kube-restream: {error}", file=sys.stderr)
         return 2 if isinstance(error, SettingsError) else 1
 
 
-def _run_proxy(settings: Settings) -> int:
+def _run_proxy(read: Callable[[], Settings]) -> int:
+    settings = read()
     count = process.usable_cpus() if settings.workers == "auto" else settings.workers
     if count > 1:
-        return uvloop.run(supervisor.serve(settings, count))
-    uvloop.run(app.serve(settings))
-    return 0
+        return uvloop.run(supervisor.serve(settings, count, read))
+    return uvloop.run(app.serve(settings, read))
 
 
 def _run_tool(name: str, argv: Sequence[str]) -> int:

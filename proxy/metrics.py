@@ -7,7 +7,7 @@ answered 2xx for them, so that invented paths add no series.
 import platform
 import re
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -165,6 +165,12 @@ class Metrics:
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
+
+    def forget_addresses(self, labels: Iterable[str]) -> None:
+        """Show addresses of the upstream no more that the settings do not name any more."""
+        for label in labels:
+            for gauge in (self.upstream_up, self.upstream_breaker_open):
+                gauge.remove(label)
 
     def begin(self, progress: Progress) -> None:
         """Count a request as under way."""

@@ -11,11 +11,10 @@ from proxy.core.filters import compile_one
 from proxy.process import LEAST_BUDGET
 from proxy.settings import Settings, SettingsError, UpstreamTLS, setting_kinds, value_at
 
+MAY_BE_ZERO = frozenset({"limits.shutdown_delay_seconds", "admission.client_lists", "admission.resource_lists"})
+
 MAX_WORKERS = 256
 """More cores than that in one Pod are more likely a slip of the pen."""
-
-UNLIMITED = frozenset({"admission.client_lists", "admission.resource_lists"})
-"""Settings whose 0 says that there is no limit."""
 
 
 def check(settings: Settings) -> None:
@@ -39,11 +38,11 @@ def _check_positive(settings: Settings) -> None:
     if settings.memory_budget != "auto" and settings.memory_budget < LEAST_BUDGET:
         raise SettingsError(f"memory_budget: must be auto, or at least {LEAST_BUDGET >> 20}MiB")
     for key, kind in setting_kinds().items():
-        if key in UNLIMITED:
-            if cast("int", value_at(settings, key)) < 0:
-                raise SettingsError(f"{key}: must be 0 (no limit) or more")
-        elif kind in (int, float) and not 0 < cast("float", value_at(settings, key)) < math.inf:
-            raise SettingsError(f"{key}: must be more than 0, and finite")
+        if kind not in (int, float):
+            continue
+        value = cast("float", value_at(settings, key))
+        if not (0 < value < math.inf or (value == 0 and key in MAY_BE_ZERO)):
+            raise SettingsError(f"{key}: must be {'0 or ' if key in MAY_BE_ZERO else ''}more than 0, and finite")
 
 
 def _check_addresses(settings: Settings) -> None:

@@ -71,6 +71,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     first_byte_seconds: float = 75.0
     between_bytes_seconds: float = 75.0
     idle_seconds: float = 180.0
+    shutdown_delay_seconds: float = 0.0
     drain_seconds: float = 30.0
     client_stall_seconds: float = 60.0
     client_min_bytes_per_second: int = 1024

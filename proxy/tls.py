@@ -66,6 +66,10 @@ class Kept:
                 self.renew()
         return self._context
 
+    def look_at_once(self) -> None:
+        """Look at the files for the next connection, however lately that was done."""
+        self._looked_at = -self._check_seconds
+
     def renew(self) -> None:
         """Build the context anew; what is broken is told once and leaves the old one in use."""
         try:
@@ -81,10 +85,19 @@ class ListenerTLS:
 
     def __init__(self, tls: DownstreamTLS) -> None:
         """Read the files. Raises SettingsError."""
-        files = [file for file in (tls.cert, tls.key, tls.client_ca) if file]
-        self._kept = Kept(lambda: _server_context(tls), files)
+        self._kept = self.prepare(tls)
         self.context = self._kept.get()
         self.context.sni_callback = self._choose  # called in every handshake, whether the client names a server or not
+
+    @staticmethod
+    def prepare(tls: DownstreamTLS) -> Kept:
+        """Return what other files make, to be used later. Raises SettingsError."""
+        files = [file for file in (tls.cert, tls.key, tls.client_ca) if file]
+        return Kept(lambda: _server_context(tls), files)
+
+    def use(self, kept: Kept) -> None:
+        """Hand handshakes on to another context; whether clients show certificates remains as it was (OpenSSL)."""
+        self._kept = kept
 
     def _choose(self, handshake: ssl.SSLObject, _name: str | None, context: ssl.SSLContext) -> None:
         newest = self._kept.get()

@@ -6,6 +6,7 @@ from typing import assert_never, cast
 
 from proxy.admission import Admission, Lease
 from proxy.core import headers, listoptions, planning, upgrades
+from proxy.core.boundaries import boundaries_of
 from proxy.core.errors import (
     BadRequestError,
     PagesDisagreeError,
@@ -45,6 +46,7 @@ from proxy.settings import Settings
 from proxy.tunnel import Tunnel
 from proxy.upstream.connection import Response
 from proxy.upstream.pool import Upstream
+from proxy.watch import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +185,7 @@ class Transfer:
         if response.status == 101:
             await self._switch(response)
             return
-        timeout = None if progress.info.is_long_running else self._settings.limits.between_bytes_seconds
-        source = Source(response.body, timeout)
+        source = self._source_of(response)
         relay = Relay(source, self._request.answer, self._lease, progress, self._services.metrics)
         match plan:
             case Raw():
@@ -199,6 +200,16 @@ class Transfer:
             case _:
                 assert_never(plan)
         self._request.answer.end()
+
+    def _source_of(self, response: Response) -> Source:
+        """Return the body with our patience for it; a watch can be ended when the proxy goes down."""
+        info = self._progress.info
+        is_open = info.verb == "watch" and response.status == 200 and response.length is None
+        if is_open and (boundaries := boundaries_of(response.lines)) is not None:
+            watch = Watch(response.body, boundaries)
+            self._request.answer.ends_with(watch.end)
+            return watch
+        return Source(response.body, None if info.is_long_running else self._settings.limits.between_bytes_seconds)
 
     async def _switch(self, response: Response) -> None:
         """Answer that protocols are switched, and carry what is said in the new one."""

@@ -98,6 +98,31 @@ def test_upstream_more_than_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", line)
 
 
+@pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGINT])
+async def test_a_second_signal_ends_at_once(name: signal.Signals) -> None:
+    """While a List is under way, or the delay before that, a second signal aborts it, and is the exit code."""
+    more = ("--limits-shutdown-delay-seconds", "1000", "--no-access-log")
+
+    async def endless(exchange: Exchange) -> None:
+        await exchange.send(response(framing="none", lines=[*JSON_LINES, (b"Transfer-Encoding", b"chunked")]))
+        await exchange.send(chunk(SMALL_LIST[:100]))
+        await exchange.wait_closed()
+
+    async with (
+        Apiserver(endless) as upstream,
+        serving(upstream.url, *more) as child,
+        await Client.connect(*child.address) as client,
+    ):
+        await client.send(request())
+        await client.until(lambda: client.total > 200)
+        child.process.send_signal(signal.SIGTERM)
+        while (await child.ask_admin("/readyz")).body != b"draining\n":
+            pass
+        assert accepts(child.address)
+        assert await child.stop(name) == (128 + name, "", "")
+        assert not (await client.answer()).complete
+
+
 async def test_access_log_is_one_line_a_request() -> None:
     """Each request is one line of JSON on standard error, with its figures and without its secrets."""
     async with Apiserver() as upstream, serving(upstream.url) as child:

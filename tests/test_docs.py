@@ -10,7 +10,8 @@ import yaml
 
 from proxy.cli import main
 from proxy.loading import load
-from proxy.settings import Settings, setting_kinds
+from proxy.settings import Limits, Settings, setting_kinds
+from proxy.workers.supervisor import GRACE_SECONDS
 from tests.test_metrics import NAMES, WORKER_NAMES
 
 ROOT = Path(__file__).parent.parent
@@ -71,7 +72,7 @@ def test_metrics_that_are_named_exist(page: Path) -> None:
 
 
 def test_manifests_use_flags_that_exist(capsys: pytest.CaptureFixture[str]) -> None:
-    """The arguments in deploy/ are flags that the command line knows, with settings that go together."""
+    """The arguments in deploy/ are flags that the command line knows, and Pods have the time that a drain may take."""
     with pytest.raises(SystemExit):
         main(["serve", "--help"])
     known = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
@@ -83,7 +84,11 @@ def test_manifests_use_flags_that_exist(capsys: pytest.CaptureFixture[str]) -> N
                 arguments = container.get("args", [])
                 if arguments[:1] == ["serve"]:
                     found += 1
-                    assert {argument.partition("=")[0] for argument in arguments[1:]} <= known
+                    flags = dict(argument.split("=") for argument in arguments[1:])
+                    assert set(flags) <= known
+                    delay = float(flags.get("--limits-shutdown-delay-seconds", Limits().shutdown_delay_seconds))
+                    drain = float(flags.get("--limits-drain-seconds", Limits().drain_seconds))
+                    assert pod["terminationGracePeriodSeconds"] > delay + drain + GRACE_SECONDS
     assert found
 
 

@@ -32,6 +32,8 @@ NAMES = {
     "restream_upstream_retries_total": {"kind", "outcome"},
     "restream_resident_memory_peak_bytes": set(),
     "restream_open_files_limit": set(),
+    "restream_config_last_reload_successful": set(),
+    "restream_config_last_reload_success_timestamp_seconds": set(),
     "restream_build_info": {"version", "python_version", "scanner"},
 }
 """Every metric of the design, with its labels."""

@@ -76,7 +76,6 @@ class Budget:
         self.limits = limits
         self.granted = 0
         self.waiting = 0
-        self._ordinary = limits.size - limits.growth
         self._grower: Ticket | None = None
         self._extra = 0  # what the grower has of the room that is kept for growing
         self._growers: deque[Ticket] = deque()
@@ -85,6 +84,11 @@ class Budget:
         self._passing_size = 0
         self._of_client: Counter[str] = Counter()
         self._of_resource: Counter[Key] = Counter()
+
+    def renew(self, limits: Limits) -> list[Ticket]:
+        """Go by other limits from now on; who has started goes on."""
+        self.limits = limits
+        return self._let_grow() + self._admit()
 
     def enter(self, ticket: Ticket) -> list[Ticket]:
         """Start a List, or put it into its client's queue, or refuse it or another one."""
@@ -175,6 +179,11 @@ class Budget:
             self._growers.remove(ticket)
 
     # --- growing ------------------------------------------------------------------------------------------------------
+
+    @property
+    def _ordinary(self) -> int:
+        """Bytes that are not kept for growing."""
+        return self.limits.size - self.limits.growth
 
     @property
     def _used(self) -> int:

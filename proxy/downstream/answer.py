@@ -4,7 +4,7 @@ A response that cannot be completed is aborted: the connection ends without a la
 plain close would look like the end of the body (HTTP/1.0 clients).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -61,8 +61,12 @@ class Wire(Protocol):
     keeps_alive: bool
 
     @property
+    def is_leaving(self) -> bool:
+        """Whether the proxy goes down, so that the client should come back on another connection."""
+
+    @property
     def is_draining(self) -> bool:
-        """Whether the connection takes no more requests."""
+        """Whether it accepts no more connections."""
 
     @property
     def is_dropped(self) -> bool:
@@ -111,6 +115,24 @@ class Answer:
         self._has_body = False
         self._until_close = False
         self._buffers = True
+        self._end_early: Callable[[], None] | None = None
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether it goes on until it is told to end."""
+        return self._end_early is not None and not self.ended
+
+    def ends_with(self, end: Callable[[], None]) -> None:
+        """Take what brings about the end of a response that would go on for ever; too late a one ends at once."""
+        self._end_early = end
+        if self._connection.is_draining:
+            self.end_early()
+
+    def end_early(self) -> None:
+        """Bring about the end, and that of the connection: the client would be back on it at once."""
+        if self._end_early is not None:
+            self._connection.keeps_alive = False
+            self._end_early()
 
     @property
     def is_dropped(self) -> bool:
@@ -132,7 +154,7 @@ class Answer:
         self._chunked = has_body and length is None and not request.is_http10
         if self._chunked:
             lines = [*lines, (b"Transfer-Encoding", b"chunked")]
-        connection.keeps_alive = request.keep_alive and not connection.is_draining
+        connection.keeps_alive = request.keep_alive and not connection.is_leaving
         connection.keeps_alive &= not self._until_close
         if not connection.keeps_alive:
             lines = [*lines, (b"Connection", b"close")]

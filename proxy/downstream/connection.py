@@ -23,6 +23,10 @@ MAX_PIPELINED = 16
 LINGER_SECONDS = 2.0
 """How long an answered request may go on sending its body before the connection is closed under it."""
 
+FAREWELL_SECONDS = 1.0
+"""How long a connection is idle before a drain closes it: the next request may be on its way already, and a client that
+is closed upon cannot know whether it was read (nginx has keepalive_min_timeout for this)."""
+
 Handler = Callable[[Request], Awaitable[None]]
 
 
@@ -34,13 +38,22 @@ class Service:
     limits: Limits
     introductions: Introductions
     connections: set["Connection"] = field(default_factory=set)
+    is_leaving: bool = False
     is_draining: bool = False
     is_dropping: bool = False
     tell_loss: Callable[[], None] | None = None
+    emptied: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def remember(self, connection: "Connection") -> None:
+        """Count a connection."""
+        self.connections.add(connection)
+        self.emptied.clear()
 
     def forget(self, connection: "Connection") -> None:
         """Count a connection no more."""
         self.connections.discard(connection)
+        if not self.connections:
+            self.emptied.set()
         if self.tell_loss:
             self.tell_loss()
 
@@ -74,10 +87,11 @@ class Connection(Paced, asyncio.Protocol):
         stream.set_write_buffer_limits(high=self._limits.write_buffer_bytes)
         probe(stream)
         self._peer = self._service.introductions.introduce(transport)
-        self._service.connections.add(self)
+        self._service.remember(self)
+        self._idle_since = self._loop.time()
         self._timer = self._loop.call_later(self._limits.idle_seconds, self._close_if_idle)
         if self.is_draining:  # accepted before the drain began, made after it has looked at the connections
-            self._close()
+            self.leave()
 
     def data_received(self, data: bytes) -> None:  # noqa: D102
         self._parser.feed(data)
@@ -176,7 +190,7 @@ class Connection(Paced, asyncio.Protocol):
         if self._refusal is not None:
             self._answer_refusal()
         elif self.is_draining:
-            self._close()
+            self.leave()
 
     def _resume_where_there_is_room(self) -> None:
         if not self._queue and not self._parser.is_full:
@@ -197,8 +211,13 @@ class Connection(Paced, asyncio.Protocol):
     # --- the socket -------------------------------------------------------------------------------------------------
 
     @property
+    def is_leaving(self) -> bool:
+        """Whether the listener is going down, so that clients should come back on another connection."""
+        return self._service.is_leaving
+
+    @property
     def is_draining(self) -> bool:
-        """Whether the listener is going down, so that this connection takes no more requests."""
+        """Whether the listener accepts no more connections."""
         return self._service.is_draining
 
     @property
@@ -260,10 +279,27 @@ class Connection(Paced, asyncio.Protocol):
             self._task.cancel()
         return self._task
 
-    def close_if_idle(self) -> None:
-        """Close now where no request is under way."""
-        if self.is_idle:
+    @property
+    def is_endless(self) -> bool:
+        """Whether what is under way is a response that goes on until `end_early`."""
+        return self._current is not None and self._current.answer.is_endless
+
+    def end_early(self) -> None:
+        """End such a response."""
+        if self._current is not None:
+            self._current.answer.end_early()
+
+    def leave(self) -> None:
+        """Close as soon as no request is under way, and none can be on its way that the client takes to be welcome."""
+        if not self.is_idle or self._transport is None or self._transport.is_closing():
+            return
+        left = self._idle_since + FAREWELL_SECONDS - self._loop.time()
+        if left <= 0:
             self._close()
+            return
+        if self._timer:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(left, self.leave)
 
     def _close(self) -> None:
         if self._transport is not None:

@@ -15,12 +15,28 @@ from proxy.settings import Settings, SettingsError
 from proxy.workers.asking import Question
 from proxy.workers.channel import Channel
 from proxy.workers.merging import Family
-from proxy.workers.messages import Adopt, Begin, Count, Counted, Drain, Load, Probe, Probed, Ready, Refused, Report
+from proxy.workers.messages import (
+    Adopt,
+    Begin,
+    Count,
+    Counted,
+    Drain,
+    Leave,
+    Load,
+    Prepare,
+    Probe,
+    Probed,
+    Ready,
+    Refused,
+    Report,
+    Settled,
+    Use,
+)
 
 EXIT_SECONDS = 5.0
 """How long a process may take to end that has closed its channel."""
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StartError(Exception):
@@ -43,6 +59,8 @@ class Child:
         self._handed = 0
         self._load = Load(0, 0)
         self._problem = ""
+        self._orders = 0
+        self._settled: asyncio.Future[str | None] = loop.create_future()
         self._started: asyncio.Future[None] = loop.create_future()
         self._gone = asyncio.Event()
         ours, theirs = socket.socketpair()
@@ -105,6 +123,30 @@ class Child:
             self._counted.ask()
         return self._counted.waiting_seconds
 
+    async def prepare(self, settings: Settings, seconds: float) -> str | None:
+        """Have it read what other settings name; return what is wrong with them, nothing if they can be used.
+
+        None stands for no answer in time, or ever.
+        """
+        self._orders += 1
+        return await self._obeyed(Prepare(self._orders, settings), seconds)
+
+    async def use(self, seconds: float) -> None:
+        """Have it use what it has prepared; wait until it does."""
+        self._orders += 1
+        await self._obeyed(Use(self._orders), seconds)
+
+    async def _obeyed(self, order: Prepare | Use, seconds: float) -> str | None:
+        self._settled = settled = asyncio.get_running_loop().create_future()
+        self._channel.send(order)
+        await asyncio.wait([settled], timeout=seconds)
+        return settled.result() if settled.done() else None
+
+    def leave(self) -> None:
+        """Have it end the connections that it answers on."""
+        if self._is_ready:
+            self._channel.send(Leave())
+
     def drain(self) -> None:
         """Have it finish what is under way, and end."""
         self._channel.send(Drain())
@@ -130,6 +172,9 @@ class Child:
                 self._counted.answer(families)
             case Probed(problem):
                 self._probed.answer(problem)
+            case Settled(number, problem):
+                if number == self._orders and not self._settled.done():
+                    self._settled.set_result(problem)
 
     async def _end(self) -> str:
         """Wait until it has gone and has been reaped; return how it ended."""
@@ -138,6 +183,8 @@ class Child:
         self._is_ready = False
         self._counted.answer(None)
         self._probed.answer(None)
+        if not self._settled.done():
+            self._settled.set_result(None)
         code = await loop.run_in_executor(None, self._reap)
         self.lived_seconds = loop.time() - self._born_at
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
@@ -162,8 +209,9 @@ class Child:
 def _spawn(number: int, fd: int) -> "subprocess.Popen[bytes]":
     """Start a fresh interpreter, with our own path: what lies in the working directory is not to be imported.
 
-    It is born with SIGINT and SIGTERM blocked: terminals and init systems send them to all processes at once, but how
-    a worker ends is for the supervisor to say. (Hence not the event loop's own way to start one: it resets the mask.)
+    It is born with SIGINT, SIGTERM and SIGHUP blocked: terminals and init systems send them to all processes at once,
+    but how a worker ends, and what it reads again, is for the supervisor to say. (Hence not the event loop's own way to
+    start one: it resets the mask.)
     """
     path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)

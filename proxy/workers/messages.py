@@ -24,6 +24,23 @@ class Probe(msgspec.Struct, frozen=True, tag=True):
     """Tell whether requests can be answered: `Probed`."""
 
 
+class Prepare(msgspec.Struct, frozen=True, tag=True):
+    """Read what other settings name, without using them: `Settled`."""
+
+    number: int
+    settings: Settings
+
+
+class Use(msgspec.Struct, frozen=True, tag=True):
+    """Let what begins from now on have the settings that were prepared: `Settled`."""
+
+    number: int
+
+
+class Leave(msgspec.Struct, frozen=True, tag=True):
+    """Let each answer end its connection; there will be new ones until `Drain`."""
+
+
 class Drain(msgspec.Struct, frozen=True, tag=True):
     """Finish what is under way, then end."""
 
@@ -57,5 +74,12 @@ class Probed(msgspec.Struct, frozen=True, tag=True):
     problem: str
 
 
-Order = Begin | Adopt | Count | Probe | Drain
-Report = Ready | Refused | Load | Counted | Probed
+class Settled(msgspec.Struct, frozen=True, tag=True):
+    """The order with that number has been carried out; or what was wrong with the settings."""
+
+    number: int
+    problem: str
+
+
+Order = Begin | Adopt | Count | Probe | Prepare | Use | Leave | Drain
+Report = Ready | Refused | Load | Counted | Probed | Settled

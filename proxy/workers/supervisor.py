@@ -1,20 +1,21 @@
 """Keeps the workers: accepts for them, speaks for them, replaces those that die, and takes them down on a signal."""
 
 import asyncio
-import signal
 import socket
 import sys
+from collections.abc import Callable
 
 import msgspec
 from prometheus_client import Counter, Gauge
 
-from proxy import identity, process
+from proxy import identity, lifetime, process
 from proxy.accesslog import Lines, apart
 from proxy.admin import Admin
-from proxy.app import announce, listen, scheme
+from proxy.app import listen, scheme
 from proxy.core.budget import NOTHING, Budget
 from proxy.metrics import Metrics
-from proxy.settings import Settings
+from proxy.reloading import Account, with_what_is_fixed
+from proxy.settings import Settings, SettingsError
 from proxy.workers.acceptor import Acceptor
 from proxy.workers.child import Child, StartError
 from proxy.workers.choosing import LIVED_SECONDS, LONGEST_DELAY, by_load, delay_after
@@ -29,6 +30,9 @@ SCRAPE_SECONDS = 2.0
 PROBE_SECONDS = 4.0
 """The same for a probe: above the patience that a worker itself has with the upstream."""
 
+PREPARE_SECONDS = 10.0
+"""The same for settings that it is to read."""
+
 SILENT_SECONDS = 30.0
 """A worker that says nothing for so long is as good as one process that hangs: /healthz fails."""
 
@@ -37,13 +41,13 @@ GRACE_SECONDS = 3.0
 
 
 class Supervisor:
-    """`count` workers behind one address, in the running event loop."""
+    """`count` workers behind one address, in the running event loop. `reread` reads the settings again."""
 
-    def __init__(self, settings: Settings, count: int) -> None:
+    def __init__(self, settings: Settings, count: int, reread: Callable[[], Settings]) -> None:
         """Read what the settings name, so that they fail here first. Raises SettingsError."""
-        identity.establish(settings)
-        identity.listener_tls(settings.tls)
+        _read_files(settings)
         self._settings = settings
+        self._reread = reread
         self._count = count
         self._share = share(settings, count)
         self._notices = Lines(apart(sys.stderr.buffer))
@@ -61,6 +65,7 @@ class Supervisor:
             "restream_worker_connections", "Open client connections of a worker.", [LABEL], registry=registry
         )
         self._restarts = Counter("restream_worker_restarts", "Workers that died and were replaced.", registry=registry)
+        self._account = Account(registry, self._tell)
         self.url = self.admin_url = ""
 
     async def open(self) -> None:
@@ -95,7 +100,8 @@ class Supervisor:
             raise StartError(f"not ready within {START_SECONDS:g} s: worker {missing}") from None
 
     async def _give_up(self) -> None:
-        self.kill()
+        for child in self._children:
+            child.kill()
         await asyncio.gather(*(child.ended for child in self._children))
         self._acceptor.close()
         await self._admin.close()
@@ -178,26 +184,75 @@ class Supervisor:
         silent = [child.number for child in self._children if child.silent_seconds() > SILENT_SECONDS]
         return "; ".join(f"worker {number}: silent for {SILENT_SECONDS:g} s" for number in silent)
 
+    # --- other settings -----------------------------------------------------------------------------------------------
+
+    async def reload(self) -> None:
+        """Read the settings again, and have all workers use them, or none of them where one could not."""
+        try:
+            settings, kept = with_what_is_fixed(self._settings, self._reread())
+            _read_files(settings)
+            shared = share(settings, self._count)
+            prepared = await self._prepare(shared)
+        except SettingsError as error:
+            self._account.note_failure(error)
+            return
+        self._settings, self._share = settings, shared
+        for child in set(self._children) - prepared:
+            child.kill()  # it starts with the old ones, and has no connection yet
+        await asyncio.gather(*(child.use(PREPARE_SECONDS) for child in prepared))
+        self._account.note(kept)
+
+    async def _prepare(self, settings: Settings) -> set[Child]:
+        """Have every worker that is up read what the settings name. Raises SettingsError where one cannot."""
+        prepared: set[Child] = set()
+        while asked := [child for child in self._children if child.is_ready and child not in prepared]:
+            problems = await asyncio.gather(*(child.prepare(settings, PREPARE_SECONDS) for child in asked))
+            for child, problem in zip(asked, problems, strict=True):
+                if problem is None and child.is_ready:
+                    raise SettingsError(f"worker {child.number}: no answer within {PREPARE_SECONDS:g} s")
+                if problem:
+                    raise SettingsError(f"worker {child.number}: {problem}")
+            prepared.update(asked)
+        return prepared
+
     # --- the end ------------------------------------------------------------------------------------------------------
 
     async def close(self) -> None:
-        """Drain: let all workers finish what is under way, at the same time, then end those that have not."""
-        self._is_draining, self._is_accepting = True, False
+        """Drain: be not ready, so that no more connections come; then let all workers finish what is under way.
+
+        What they have not finished in time is ended.
+        """
+        self._is_draining = True
+        for child in self._children:
+            child.leave()
+        limits = self._settings.limits
+        await asyncio.sleep(limits.shutdown_delay_seconds)
+        self._stop()
+        for child in self._children:
+            child.drain()
+        await asyncio.wait([child.ended for child in self._children], timeout=limits.drain_seconds + GRACE_SECONDS)
+        await self.kill()
+
+    async def kill(self) -> None:
+        """End all workers at once."""
+        self._stop()
+        for child in self._children:
+            child.kill()
+        await asyncio.gather(*(child.ended for child in self._children), *self._keepers, return_exceptions=True)
+        await self._admin.close()
+
+    def _stop(self) -> None:
+        """Accept no more, and replace no more."""
+        self._is_accepting = False
         self._acceptor.close()
         for keeper in self._keepers:
             keeper.cancel()
-        for child in self._children:
-            child.drain()
-        ends = [child.ended for child in self._children]
-        await asyncio.wait(ends, timeout=self._settings.limits.drain_seconds + GRACE_SECONDS)
-        self.kill()
-        await asyncio.gather(*ends, *self._keepers, return_exceptions=True)
-        await self._admin.close()
 
-    def kill(self) -> None:
-        """End all workers at once."""
-        for child in self._children:
-            child.kill()
+
+def _read_files(settings: Settings) -> None:
+    """Read what the settings name, for nothing but the errors. Raises SettingsError."""
+    identity.establish(settings)
+    identity.listener_tls(settings.tls)
 
 
 def share(settings: Settings, count: int) -> Settings:
@@ -212,22 +267,8 @@ def share(settings: Settings, count: int) -> Settings:
     )
 
 
-async def serve(settings: Settings, count: int) -> int:
-    """Serve until SIGTERM or SIGINT and return the exit code; a second signal ends at once.
-
-    Raises SettingsError and StartError before it is ready.
-    """
-    supervisor = Supervisor(settings, count)
+async def serve(settings: Settings, count: int, reread: Callable[[], Settings]) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit code. Raises SettingsError and StartError before it is ready."""
+    supervisor = Supervisor(settings, count, reread)
     await supervisor.open()
-    signals: asyncio.Queue[int] = asyncio.Queue()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, signals.put_nowait, name)
-    announce(supervisor.url, supervisor.admin_url)
-    await signals.get()
-    closing, second = loop.create_task(supervisor.close()), loop.create_task(signals.get())
-    await asyncio.wait([closing, second], return_when=asyncio.FIRST_COMPLETED)
-    if second.done():
-        supervisor.kill()
-    await closing
-    return 128 + second.result() if second.done() else 0
+    return await lifetime.live(supervisor, supervisor.url, supervisor.admin_url)

@@ -9,11 +9,27 @@ import msgspec
 
 from proxy import process
 from proxy.accesslog import apart
-from proxy.engine import Engine
+from proxy.engine import Engine, Generation
 from proxy.settings import Settings, SettingsError
 from proxy.workers.channel import Channel
 from proxy.workers.merging import families_of
-from proxy.workers.messages import Adopt, Begin, Count, Counted, Drain, Load, Order, Probe, Probed, Ready, Refused
+from proxy.workers.messages import (
+    Adopt,
+    Begin,
+    Count,
+    Counted,
+    Drain,
+    Leave,
+    Load,
+    Order,
+    Prepare,
+    Probe,
+    Probed,
+    Ready,
+    Refused,
+    Settled,
+    Use,
+)
 
 LAST_WORD_SECONDS = 2.0
 REFUSED, FINE = 2, 0
@@ -38,6 +54,7 @@ class Worker:
         self._adopted = 0
         self._tells_load = False
         self._engine: Engine
+        self._prepared: Generation
 
     async def run(self) -> int:
         """Serve from the first order to the last."""
@@ -72,6 +89,13 @@ class Worker:
                 self._count()
             case Probe():
                 self._start(self._probe())
+            case Prepare(number, settings):
+                self._prepare(number, settings)
+            case Use(number):
+                self._engine.use(self._prepared)
+                self._channel.send(Settled(number, ""))
+            case Leave():
+                self._engine.leave()
             case Drain():
                 self._leave()
 
@@ -101,6 +125,14 @@ class Worker:
 
     async def _probe(self) -> None:
         self._channel.send(Probed(await self._engine.problem()))
+
+    def _prepare(self, number: int, settings: Settings) -> None:
+        problem = ""
+        try:
+            self._prepared = self._engine.prepare(settings)
+        except SettingsError as error:
+            problem = str(error)
+        self._channel.send(Settled(number, problem))
 
     def _count(self) -> None:
         self._channel.send(Counted(families_of(self._engine.metrics.registry.collect())))

@@ -106,9 +106,9 @@ class Child:
 
 
 @asynccontextmanager
-async def serving(upstream: str, *arguments: str, **settings: str) -> AsyncIterator[Child]:
-    """Run ``serve`` in front of `upstream`, and kill it where the test has not stopped it."""
-    own = ("--upstream", upstream, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
+async def serving(upstream: str | None, *arguments: str, **settings: str) -> AsyncIterator[Child]:
+    """Run ``serve`` in front of `upstream`, None for that of a file; kill it where the test has not stopped it."""
+    own = ("--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", *(("--upstream", upstream) if upstream else ()))
     process = await start("serve", *own, *arguments, **settings)
     try:
         assert process.stdout is not None

@@ -91,7 +91,8 @@ async def running(upstream: str | tuple[str, ...], **changes: Any) -> AsyncItera
     problems: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: problems.append(context))
     before = asyncio.all_tasks()
-    proxy = Proxy(settings_for(upstream, **changes))
+    settings = settings_for(upstream, **changes)
+    proxy = Proxy(settings, lambda: settings)
     await proxy.open()
     try:
         yield Running(proxy)

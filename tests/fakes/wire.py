@@ -238,7 +238,11 @@ class Client(Wire):
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.setblocking(False)
-        await loop.sock_connect(sock, (host, port))
+        try:
+            await loop.sock_connect(sock, (host, port))
+        except OSError:
+            sock.close()
+            raise
         _, client = await loop.create_connection(cls, sock=sock, ssl=tls, server_hostname=host if tls else None)
         return client
 

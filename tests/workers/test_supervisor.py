@@ -24,7 +24,8 @@ from tests.workers.test_workers import PODS
 @asynccontextmanager
 async def supervising(upstream: str, count: int) -> AsyncIterator[Supervisor]:
     """Run a supervisor with its workers."""
-    one = Supervisor(settings_for(upstream), count)
+    settings = settings_for(upstream)
+    one = Supervisor(settings, count, lambda: settings)
     await one.open()
     try:
         yield one
@@ -110,7 +111,8 @@ async def test_a_worker_that_reads_nothing_is_passed_over(monkeypatch: pytest.Mo
 async def test_a_worker_that_hangs_at_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers that are not ready in time are named, and none is left."""
     monkeypatch.setattr(supervisor, "START_SECONDS", 0.001)
-    one = Supervisor(settings_for("http://127.0.0.1:1"), 2)
+    settings = settings_for("http://127.0.0.1:1")
+    one = Supervisor(settings, 2, lambda: settings)
     with pytest.raises(StartError, match=r"^not ready within 0\.001 s: worker 0, 1$"):
         await one.open()
     assert not workers_of(os.getpid())
