@@ -166,7 +166,9 @@ def nonsense(fault: Fault, position: Position, plan: Plan, form: Form, client: s
     if fault.name == "refuse" and (plan.page > 1 or plan.once):
         return "refuse: the cells with nobody listening have nobody who would serve the other pages"
     if form != "typed" and client != "quick":
-        return f"{form} List x {client}: where its members stand is lost on clients that parse; the quick one looks at it"
+        return (
+            f"{form} List x {client}: where its members stand is lost on clients that parse; the quick one looks at it"
+        )
     return ""
 
 

@@ -3,12 +3,13 @@
 import asyncio
 import gc
 import hashlib
-import importlib
 import json
 import os
 import shutil
 import tempfile
 from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ class Python:
     """The Python Kubernetes client, on threads of this process."""
 
     def __init__(self) -> None:
-        self._client: Any = importlib.import_module("kubernetes").client
+        self._client: Any = import_module("kubernetes").client
 
     async def __call__(self, url: str, cell: Cell) -> Outcome:
         """Ask as its users do: what is no object with items raises in their hands if not before."""
@@ -107,7 +108,7 @@ class Python:
                     cell.plan.group, "v1", cell.resource, _request_timeout=PATIENCE_SECONDS
                 )
                 return Outcome(digest=digest(found["items"]))
-            except Exception as error:  # noqa: BLE001 (whatever it is, its user sees it)
+            except Exception as error:
                 return Outcome(f"{type(error).__name__}: {str(error)[:200]}")
             finally:
                 api.rest_client.pool_manager.clear()
@@ -141,7 +142,7 @@ def kubectls(*, every: bool = False) -> list[str]:
 
 def has_python() -> bool:
     """Whether the Python client is installed."""
-    return importlib.util.find_spec("kubernetes") is not None
+    return find_spec("kubernetes") is not None
 
 
 def missing() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What can be wrong with a response, as a table: which steps a server takes, and where in a response that makes sense."""
+"""What can be wrong with a response, as a table: what a server does, and where in a response that makes sense."""
 
 import gzip
 from collections.abc import Callable

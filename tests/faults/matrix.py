@@ -46,12 +46,12 @@ class Matrix:
         self._script = Upstream(cells)
         self._upstream = Apiserver(self._script)
         self._stack = AsyncExitStack()
-        self._asks: dict[str, Ask] = {"quick": ask_quickly, "curl": ask_curl}
+        self.asks: dict[str, Ask] = {"quick": ask_quickly, "curl": ask_curl}
         clients = {cell.client for cell in cells}
         if "kubectl" in clients:
-            self._asks["kubectl"] = Kubectl(kubectl or kubectls()[-1], home)
+            self.asks["kubectl"] = Kubectl(kubectl or kubectls()[-1], home)
         if "python" in clients:
-            self._asks["python"] = Python()
+            self.asks["python"] = Python()
         self.report = Report()
 
     async def __aenter__(self) -> Self:
@@ -73,12 +73,15 @@ class Matrix:
             code, _output, errors = await child.stop()
             if code or errors:
                 self.report.failures.append(f"the proxy ended with exit code {code} and said:\n{errors}")
-        await self._stack.aclose()
+        try:
+            await self._stack.aclose()
+        except AssertionError as error:
+            self.report.failures.append(f"the upstream has something to say: {error}")
 
     async def run(self) -> Report:
         """Run all cells."""
         start = monotonic()
-        for client in self._asks:
+        for client in self.asks:
             chosen = [cell for cell in self._cells if cell.client == client]
             random.Random(0).shuffle(chosen)  # so that a wave is of everything
             for at in range(0, len(chosen), WAVE):
@@ -99,7 +102,7 @@ class Matrix:
 
     async def _ask(self, cell: Cell) -> Outcome:
         child = self._lonely if cell.fault.name == "refuse" else self._proxy
-        return await self._asks[cell.client](child.url, cell)
+        return await self.asks[cell.client](child.url, cell)
 
     # --- what is held -------------------------------------------------------------------------------------------------
 
@@ -119,7 +122,9 @@ class Matrix:
                 found = True
                 self._fail(cell, f"afterwards {held}")
         if not found:
-            self.report.failures.append(f"after a wave of {len(cells)} cells, of {cells[0].client}, but after none of them alone: {problem}")
+            self.report.failures.append(
+                f"after a wave of {len(cells)} cells, of {cells[0].client}, but after none of them alone: {problem}"
+            )
 
     # --- verdicts -----------------------------------------------------------------------------------------------------
 
@@ -135,7 +140,7 @@ class Matrix:
     def _fail(self, cell: Cell, problem: str) -> None:
         steps = "\n".join(f"      {step}" for step in cell.steps(_whole(cell)))
         self.report.failures.append(
-            f"{cell}\n    {problem}\n    the upstream (where the whole List is asked for; else on that page):\n{steps}\n"
+            f"{cell}\n    {problem}\n    the upstream, asked for the whole List (else so on that page):\n{steps}\n"
             f"    again: make faults ARGS=\"--only '{cell}'\""
         )
 
@@ -161,7 +166,9 @@ def _whole(cell: Cell) -> Page:
 
 
 def _proxy(upstream: str) -> AbstractAsyncContextManager[Child]:
-    routes = ", ".join(f"{{mode: {mode}, group: {group}}}" for mode, group in {(plan.mode, plan.group) for plan in PLANS})
+    routes = ", ".join(
+        f"{{mode: {mode}, group: {group}}}" for mode, group in {(plan.mode, plan.group) for plan in PLANS}
+    )
     return serving(
         upstream,
         module="tests.faults.child",
