@@ -1,4 +1,4 @@
-"""The matrix: fault x position x plan x form of the List x client, what of it makes no sense, and what may go unnoticed."""
+"""The matrix: fault x position x plan x form x client; what of it makes no sense, and what may go unnoticed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
