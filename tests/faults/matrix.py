@@ -24,6 +24,8 @@ WAVE = 320
 PATIENCE = "0.6"
 """Seconds of the proxy's patience, by its settings here."""
 
+REFUSE = "refuse"
+
 Ask = Callable[[str, Cell], Awaitable[Outcome]]
 
 
@@ -39,7 +41,7 @@ class Report:
 
 
 class Matrix:
-    """Two proxies, one of which has nobody to ask, and the upstream of the other."""
+    """A proxy and its upstream, and another one for the cells in which nobody listens."""
 
     def __init__(self, cells: Sequence[Cell], home: Path, kubectl: str = "") -> None:
         self._cells = cells
@@ -58,11 +60,11 @@ class Matrix:
         """Start."""
         await self._stack.enter_async_context(self._upstream)
         self._proxy = await self._stack.enter_async_context(_proxy(self._upstream.url))
-        self._lonely = await self._stack.enter_async_context(_proxy("http://127.0.0.1:9"))
-        self._watchers = {
-            child: Watcher(child, self._upstream if child is self._proxy else Apiserver(), self._script)
-            for child in (self._proxy, self._lonely)
-        }
+        self._watchers = {self._proxy: Watcher(self._proxy, self._upstream, self._script)}
+        self._lonely = self._proxy
+        if any(cell.fault.name == REFUSE for cell in self._cells):
+            self._lonely = await self._stack.enter_async_context(_proxy("http://127.0.0.1:9"))
+            self._watchers[self._lonely] = Watcher(self._lonely, Apiserver(), Upstream([]))
         for watcher in self._watchers.values():
             await watcher.remember()
         return self
@@ -101,7 +103,7 @@ class Matrix:
             await self._find_holder(cells, problem)
 
     async def _ask(self, cell: Cell) -> Outcome:
-        child = self._lonely if cell.fault.name == "refuse" else self._proxy
+        child = self._lonely if cell.fault.name == REFUSE else self._proxy
         return await self.asks[cell.client](child.url, cell)
 
     # --- what is held -------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from tests.faults.faults import FAULTS
 from tests.faults.matrix import Matrix, Report, judge
 from tests.faults.messages import Position
 
-SAMPLES = {"curl": 41, "python": 41, "kubectl": 70}
+SAMPLES = {"curl": 41, "python": 41, "kubectl": 97}
 """Every so many-th cell of a client that takes its time."""
 
 
