@@ -26,6 +26,7 @@ from proxy.core.status import render
 from proxy.core.upgrades import is_granted, is_handshake, is_wanted
 from proxy.core.users import remote_lines, user_of
 from proxy.core.values import is_utf8
+from proxy.downstream.answer import Request
 from proxy.downstream.parser import Parser
 from proxy.settings import Filters, Limits
 from tests.core.feeding import MAX_ITEM_BYTES
@@ -156,11 +157,24 @@ def check_users(pairs: list[tuple[str, str]]) -> None:
         assert not {0, 10, 13} & set(name + value)
 
 
+class Recorder(Owner):
+    """Keeps what a request's header lines were when it was taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads: list[Lines] = []
+
+    def take(self, request: Request) -> None:
+        """Remember a request and its lines."""
+        super().take(request)
+        self.heads.append(list(request.lines))
+
+
 def check_parser(stream: bytes, sizes: list[int]) -> None:
     """Requests are found, or refused, the same however their bytes come; nothing else is raised."""
     seen = []
     for pieces in ([stream], list(chunks(stream, sizes))):
-        owner = Owner()
+        owner = Recorder()
         parser = Parser(owner, Limits(header_bytes=4000))
         for piece in pieces:
             parser.feed(piece)
@@ -168,6 +182,7 @@ def check_parser(stream: bytes, sizes: list[int]) -> None:
                 break
         seen.append([(each.method, each.target, each.lines, each.is_handshake) for each in owner.requests])
         assert len(owner.refusals) <= 1
+        assert owner.heads == [each.lines for each in owner.requests]  # no trailer has come to them
     assert seen[0] == seen[1]
 
 
