@@ -3,6 +3,7 @@
 import gzip
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from tests.fakes.apiserver import chunk
 from tests.fakes.paged import status
@@ -25,12 +26,16 @@ HALF_ENCODED = (
 NO_HTTP = b"SSH-2.0-OpenSSH_9.7\r\n\x00\x01\xff\r\n\r\n"
 
 
+Needs = Literal["patience", "impatience", "loneliness"]
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One fault: its steps, where it is tried, and why not elsewhere.
 
     `intact` is where HTTP's framing stays whole, so that who only looks at that cannot tell. A `harmless` one must end
     in the exact List. One that `heals` is such that a page which it befalls once is asked for again, with that end.
+    `needs` is what a proxy has to be like for it: without anybody to ask, or soon out of patience.
     """
 
     name: str
@@ -40,6 +45,7 @@ class Fault:
     intact: tuple[Position, ...] = ()
     harmless: bool = False
     heals: bool = False
+    needs: Needs = "patience"
 
 
 def ends(how: Step, framing: Framing = "chunked") -> Callable[[Message], list[Step]]:
@@ -135,7 +141,8 @@ NO_BODY_YET = "is about a body"
 HEAD_ALONE = "is about the head alone"
 
 FAULTS = (
-    Fault("refuse", lambda _: [], (BEFORE,), "a connection that has been made can no longer be refused"),
+    Fault("refuse", lambda _: [], (BEFORE,), "a connection that has been made can no longer be refused",
+          needs="loneliness"),
     Fault("reset", ends(RESET), ANYWHERE, heals=True),
     Fault("reset, unframed", ends(RESET, "unframed"), IN_BODY, "is reset, as there is no body yet", heals=True),
     Fault("close", ends(CLOSE), ANYWHERE, heals=True),
@@ -145,8 +152,9 @@ FAULTS = (
         intact=IN_DOCUMENT,
         heals=True,
     ),
-    Fault("stall", ends(STALL), ANYWHERE),
-    Fault("stall, counted", ends(STALL, "counted"), IN_DOCUMENT, "is stall, or how such a body ends"),
+    Fault("stall", ends(STALL), ANYWHERE, needs="impatience"),
+    Fault("stall, counted", ends(STALL, "counted"), IN_DOCUMENT, "is stall, or how such a body ends",
+          needs="impatience"),
     Fault("trickle", trickle, ANYWHERE, harmless=True),
     Fault("garbage", garbage, ANYWHERE, intact=IN_DOCUMENT),
     Fault("bad chunk", bad_chunk, IN_BODY, NO_BODY_YET),
@@ -154,7 +162,7 @@ FAULTS = (
     Fault("short length", short_length, IN_DOCUMENT, NO_BODY_YET + "; without its newline it is the same List",
           intact=IN_DOCUMENT),
     Fault("long length", long_length(CLOSE), (LAST,), "is close, counted", heals=True),
-    Fault("long length, stall", long_length(STALL), (LAST,), "is stall, counted"),
+    Fault("long length, stall", long_length(STALL), (LAST,), "is stall, counted", needs="impatience"),
     Fault("two lengths", has_head((b"Content-Length", b"1"), framing="counted"), (HEAD,), HEAD_ALONE),
     Fault("bad length", has_head((b"Content-Length", b"-1"), framing="unframed"), (HEAD,), HEAD_ALONE),
     Fault("both framings", has_head((b"Content-Length", b"SIZE")), (HEAD,), HEAD_ALONE),

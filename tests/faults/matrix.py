@@ -15,16 +15,16 @@ from tests.fakes.child import Child, serving
 from tests.fakes.paged import Page
 from tests.faults.cells import PLANS, Cell
 from tests.faults.clients import AT_ONCE, Kubectl, Outcome, Python, ask_curl, ask_quickly, kubectls, read_list
-from tests.faults.faults import HEADER_BYTES
+from tests.faults.faults import HEADER_BYTES, Needs
 from tests.faults.holding import Watcher
 from tests.faults.messages import body_in
 from tests.faults.upstream import Upstream
 
 WAVE = 320
-PATIENCE = "0.6"
-"""Seconds of the proxy's patience, by its settings here."""
+PATIENCE: dict[Needs, str] = {"patience": "30", "impatience": "0.6", "loneliness": "30"}
+"""Seconds of a proxy's patience: where it ends in a verdict it is short, elsewhere no busy machine should end it."""
 
-REFUSE = "refuse"
+NOBODY = "http://127.0.0.1:9"
 
 Ask = Callable[[str, Cell], Awaitable[Outcome]]
 
@@ -40,14 +40,22 @@ class Report:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A proxy with its upstream."""
+
+    child: Child
+    script: Upstream
+    watcher: Watcher
+
+
 class Matrix:
-    """A proxy and its upstream, and another one for the cells in which nobody listens."""
+    """A proxy for each of the ways in which one has to be for these cells."""
 
     def __init__(self, cells: Sequence[Cell], home: Path, kubectl: str = "") -> None:
         self._cells = cells
-        self._script = Upstream(cells)
-        self._upstream = Apiserver(self._script)
         self._stack = AsyncExitStack()
+        self._stages: dict[Needs, Stage] = {}
         self.asks: dict[str, Ask] = {"quick": ask_quickly, "curl": ask_curl}
         clients = {cell.client for cell in cells}
         if "kubectl" in clients:
@@ -58,21 +66,24 @@ class Matrix:
 
     async def __aenter__(self) -> Self:
         """Start."""
-        await self._stack.enter_async_context(self._upstream)
-        self._proxy = await self._stack.enter_async_context(_proxy(self._upstream.url))
-        self._watchers = {self._proxy: Watcher(self._proxy, self._upstream, self._script)}
-        self._lonely = self._proxy
-        if any(cell.fault.name == REFUSE for cell in self._cells):
-            self._lonely = await self._stack.enter_async_context(_proxy("http://127.0.0.1:9"))
-            self._watchers[self._lonely] = Watcher(self._lonely, Apiserver(), Upstream([]))
-        for watcher in self._watchers.values():
-            await watcher.remember()
+        for needs in PATIENCE:
+            cells = [cell for cell in self._cells if cell.fault.needs == needs]
+            if cells:
+                self._stages[needs] = await self._build(needs, Upstream(cells))
         return self
+
+    async def _build(self, needs: Needs, script: Upstream) -> Stage:
+        upstream = await self._stack.enter_async_context(Apiserver(script))
+        url = NOBODY if needs == "loneliness" else upstream.url
+        child = await self._stack.enter_async_context(_proxy(url, PATIENCE[needs]))
+        watcher = Watcher(child, upstream, script)
+        await watcher.remember()
+        return Stage(child, script, watcher)
 
     async def __aexit__(self, *_: object) -> None:
         """Stop, and look whether the proxies have something to say."""
-        for child in self._watchers:
-            code, _output, errors = await child.stop()
+        for stage in self._stages.values():
+            code, _output, errors = await stage.child.stop()
             if code or errors:
                 self.report.failures.append(f"the proxy ended with exit code {code} and said:\n{errors}")
         try:
@@ -103,24 +114,23 @@ class Matrix:
             await self._find_holder(cells, problem)
 
     async def _ask(self, cell: Cell) -> Outcome:
-        child = self._lonely if cell.fault.name == REFUSE else self._proxy
-        return await self.asks[cell.client](child.url, cell)
+        return await self.asks[cell.client](self._stages[cell.fault.needs].child.url, cell)
 
     # --- what is held -------------------------------------------------------------------------------------------------
 
     async def _held(self) -> str:
-        problems = [await watcher.settle() for watcher in self._watchers.values()]
+        problems = [await stage.watcher.settle() for stage in self._stages.values()]
         return "; ".join(filter(None, problems))
 
     async def _find_holder(self, cells: Sequence[Cell], problem: str) -> None:
         """Go through a wave again, one cell at a time, for those after which something is held."""
         found = False
         for cell in cells:
-            for watcher in self._watchers.values():
-                await watcher.remember()
-            self._script.add(cell)
+            stage = self._stages[cell.fault.needs]
+            await stage.watcher.remember()
+            stage.script.add(cell)
             await self._ask(cell)
-            if held := await self._held():
+            if held := await stage.watcher.settle():
                 found = True
                 self._fail(cell, f"afterwards {held}")
         if not found:
@@ -167,7 +177,7 @@ def _whole(cell: Cell) -> Page:
     return Page(served.shape, served.items, served.version)
 
 
-def _proxy(upstream: str) -> AbstractAsyncContextManager[Child]:
+def _proxy(upstream: str, patience: str) -> AbstractAsyncContextManager[Child]:
     routes = ", ".join(
         f"{{mode: {mode}, group: {group}}}" for mode, group in {(plan.mode, plan.group) for plan in PLANS}
     )
@@ -177,7 +187,7 @@ def _proxy(upstream: str) -> AbstractAsyncContextManager[Child]:
         routes=f"[{routes}]",
         access_log="false",
         limits_header_bytes=str(HEADER_BYTES),
-        limits_first_byte_seconds=PATIENCE,
-        limits_between_bytes_seconds=PATIENCE,
+        limits_first_byte_seconds=patience,
+        limits_between_bytes_seconds=patience,
         limits_drain_seconds="0.2",
     )
