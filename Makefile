@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint bench bench-check fuzz lock clean
+.PHONY: demo test lint bench bench-check fuzz faults lock clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml setup.py constraints.txt proxy/core/_scanner.c
@@ -21,7 +21,12 @@ test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
 fuzz: $(STAMP)
-	$(BIN)/python -m tests.fuzz.scanner $(ARGS)
+	$(BIN)/python -m tests.fuzz $(ARGS)
+
+# With the Python client, which nothing else needs.
+faults: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group clients
+	$(BIN)/python -m tests.faults $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -39,7 +44,7 @@ bench-check: $(STAMP)
 lock:
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/python -m pip install --quiet "pip>=25.1"
-	$(VENV)-lock/bin/python -m pip install --quiet -e . --group dev
+	$(VENV)-lock/bin/python -m pip install --quiet -e . --group dev --group clients
 	{ echo "# Made by 'make lock'."; $(VENV)-lock/bin/python -m pip freeze --exclude-editable; } > constraints.txt
 	rm -rf $(VENV)-lock
 

@@ -31,11 +31,11 @@ def lower_open_files_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (SOFT_LIMIT, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 
 
-async def start(*arguments: str, **settings: str) -> Process:
+async def start(*arguments: str, module: str = "proxy", **settings: str) -> Process:
     """Start a child with these arguments, and settings in its environment."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "proxy", *arguments),
+        *("-m", module, *arguments),
         cwd=ROOT,
         env=environment() | {f"RESTREAM_{name.upper()}": value for name, value in settings.items()},
         stdin=asyncio.subprocess.DEVNULL,
@@ -106,10 +106,15 @@ class Child:
 
 
 @asynccontextmanager
-async def serving(upstream: str | None, *arguments: str, **settings: str) -> AsyncIterator[Child]:
-    """Run ``serve`` in front of `upstream`, None for that of a file; kill it where the test has not stopped it."""
+async def serving(
+    upstream: str | None, *arguments: str, module: str = "proxy", **settings: str
+) -> AsyncIterator[Child]:
+    """Run ``serve`` in front of `upstream`, None for that of a file; kill it where the test has not stopped it.
+
+    `module` is a program that takes the same command line.
+    """
     own = ("--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", *(("--upstream", upstream) if upstream else ()))
-    process = await start("serve", *own, *arguments, **settings)
+    process = await start("serve", *own, *arguments, module=module, **settings)
     try:
         assert process.stdout is not None
         async with asyncio.timeout(PATIENCE):
