@@ -73,7 +73,7 @@ class Verbs:
             return await self.write(method)
         if self.target.name and not self.target.watch:
             return await self.get()
-        options = listoptions.parse(self.reply.query, watch=True if self.target.watch else None)
+        options = self.list_options(watch=True if self.target.watch else None)
         return await (self.watch(options) if options.watch else self.list(options))
 
     def printer(self, *, tables: bool = True) -> Printer:
@@ -83,6 +83,10 @@ class Verbs:
         if include not in INCLUDE_OBJECT:
             raise status.bad_request(f"unrecognized includeObject value: {include}")
         return Printer(self.target.resource, accepted, include, time.time())
+
+    def list_options(self, *, watch: bool | None) -> ListOptions:
+        """Return what the query of a List or watch asks for."""
+        return listoptions.parse(self.reply.query, watch=watch, selectable=self.target.resource.selectable)
 
     def page(self, options: ListOptions) -> Page:
         """Return what a List selects."""
@@ -189,7 +193,7 @@ class Verbs:
             return await self.reply.document(deleter.delete() + b"\n")
         if "deletecollection" not in self.target.resource.verbs:
             raise status.method_not_allowed()
-        page = self.page(listoptions.parse(self.reply.query, watch=False))
+        page = self.page(self.list_options(watch=False))
         pieces = printer.pages(deleter.delete_collection(page))
         response = self.reply.response(200)
         return await self.reply.pieces(response, printer.accepted, pieces, streaming=self.behaviour.streaming)
