@@ -176,7 +176,7 @@ class Collection:
             return False
         if not (selection.by_labels_only or selection.matches_key(self.population.key(position))):
             return False
-        return selection.matches_content(self.generated(position).item)
+        return not selection.contents or selection.matches_content(self.generated(position).item)
 
     def last_key(self, segment: Segment) -> str:
         """Return the storage key that a segment ends with."""

@@ -58,7 +58,7 @@ SCALES = Resource("scales", "scale", "Scale", group="autoscaling")
 # zero_value: what Go prints after the metadata of an empty object, as seen in bookmarks.
 PODS = Resource(
     "pods", "pod", "Pod", short_names=("po",), categories=("all",), storage_hash="xPOwRZ+Yhw8=",
-    zero_value=',"spec":{"containers":null},"status":{}', subresources=("status",),
+    zero_value=',"spec":{"containers":null},"status":{}', subresources=("eviction", "status"),
     selectable=(
         "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork",
         "status.phase", "status.podIP", "status.nominatedNodeName",
