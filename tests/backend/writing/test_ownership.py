@@ -80,6 +80,22 @@ def test_what_somebody_else_owns_stays() -> None:
     assert pod.apply(TWO, {"metadata": {"labels": {"x": "y"}}})["spec"] == spec(container("a"))["spec"]
 
 
+def test_what_nobody_owns_stays_in_a_list_that_stays() -> None:
+    """Only what the applier had applied itself is taken away."""
+    pod = Object()
+    pod.apply(ONE, spec(container("a")))
+    pod.apply(TWO, spec(container("b")))
+    pod.value = spec(container("a"), container("b"), container("z"))
+    assert pod.apply(ONE, {"spec": {"hostname": "h"}}) == spec(container("b"), container("z"), hostname="h")
+
+
+def test_a_name_is_not_withdrawn_with_a_label() -> None:
+    """Nobody owns it, yet who applies an object says that it has one."""
+    pod = Object()
+    pod.apply(ONE, {"metadata": {"name": "p", "labels": {"a": "1"}}})
+    assert pod.apply(ONE, {"metadata": {"name": "p"}}) == {"metadata": {"name": "p"}}
+
+
 def test_another_value_is_a_conflict() -> None:
     """The same value is shared; `force` takes the field."""
     pod = Object()

@@ -161,6 +161,8 @@ async def test_owners_can_be_reset(client: Client) -> None:
     await send(client, "POST", MAPS, config_map("m", k="1"))
     change = [{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}]
     assert "managedFields" not in (await send(client, "PATCH", f"{MAPS}/m", change, JSON_PATCH))[1]["metadata"]
+    # An object without owners gets none by an update.
+    assert "managedFields" not in (await send(client, "PATCH", f"{MAPS}/m", {"data": {"k": "2"}}, MERGE))[1]["metadata"]
 
 
 @pytest.mark.parametrize(("validation", "code"), [("Strict", 400), ("Warn", 201), ("Ignore", 201)])

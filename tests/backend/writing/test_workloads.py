@@ -45,6 +45,14 @@ async def test_a_rollout_is_complete_at_once(client: Client) -> None:
     assert (await send(client, "GET", f"{APPS}/deployments/d"))[1]["metadata"]["annotations"] == {REVISION: "3"}
 
 
+async def test_revisions_count_without_replicas(client: Client) -> None:
+    """A Deployment scaled to nothing is rolled back, too."""
+    await send(client, "POST", f"{APPS}/deployments", deployment(replicas=0))
+    for image in ("x:2", "x:1"):
+        await send(client, "PUT", f"{APPS}/deployments/d", deployment(image, replicas=0))
+    assert await replica_sets(client) == [("2", 0), ("3", 0)]
+
+
 async def test_a_paused_deployment_does_not_roll_out(client: Client) -> None:
     """Until it is resumed."""
     await send(client, "POST", f"{APPS}/deployments", deployment(paused=True))
