@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
-import yaml
 
 from proxy.backend import defaults, manifest, rollouts, status
 from proxy.backend.collection import namespace_scope
@@ -67,7 +66,7 @@ def read(type_name: str, body: bytes, media_type: str) -> Json:
             return protobuf.message(type_name, protobuf.unwrap(body).raw)
         value = members(manifest.decode(body, media_type))
         return Reader().struct(type_name, {k: v for k, v in value.items() if k not in {"kind", "apiVersion"}})
-    except (msgspec.DecodeError, UnicodeDecodeError, yaml.YAMLError, protobuf.MalformedError, MismatchError) as error:
+    except (*manifest.UNDECODABLE, protobuf.MalformedError, MismatchError) as error:
         raise status.bad_request(f"couldn't get version/kind; json parse error: {error}") from None
 
 

@@ -154,7 +154,10 @@ class Verbs:
         if self.target.subresource == "eviction":
             return await self.evict(method, body)
         writer = self.writer(method)
-        code, item = self.change(method, writer, body)
+        try:
+            code, item = self.change(method, writer, body)
+        except RecursionError:
+            raise status.bad_request("the object is nested too deeply") from None
         printer = replace(printer, resource=SCALES) if self.target.subresource == "scale" else printer
         document = printer.answer(item, self.store.version) + b"\n"
         return await self.reply.document(document, code=code, accepted=printer.accepted, warnings=writer.warnings)

@@ -39,19 +39,27 @@ async def test_every_kind_of_patch(client: Client) -> None:
         (JSON_PATCH, {}, 400, "a JSON patch is an array"),
         (JSON_PATCH, [{"op": "remove", "path": "/nope"}], 422, "doc is missing path: /nope"),
         (JSON_PATCH, b"[", 400, "error decoding patch"),
+        (MERGE, b'{"x":' * 5000 + b"1" + b"}" * 5000, 400, ""),
+        (APPLY, b"? []\n: 1\n", 400, "error decoding YAML"),
         (STRATEGIC, {"spec": {"containers": [{"image": "x"}]}}, 422, "does not contain declared merge key: name"),
         (MERGE, {"metadata": {"resourceVersion": "1"}}, 409, "the object has been modified"),
         (MERGE, {"metadata": {"name": "q"}}, 400, "does not match the name on the URL"),
         (MERGE, {"spec": {"containers": 1}}, 400, "cannot unmarshal number"),
         (JSON, {}, 415, "accepted media types include: application/json-patch+json, "),
-        (APPLY, {"apiVersion": "v1", "kind": "Pod"}, 422, "fieldManager: Required value"),
     ],
 )
 async def test_refused_patches(client: Client, media_type: str, body: Body, code: int, text: str) -> None:
     """The Status says why."""
     await send(client, "POST", PODS, POD)
-    found, answer = await send(client, "PATCH", f"{PODS}/p", body, media_type)
+    query = "?fieldManager=x" if media_type == APPLY else ""
+    found, answer = await send(client, "PATCH", f"{PODS}/p{query}", body, media_type)
     assert (found, text in answer["message"]) == (code, True), answer
+
+
+async def test_who_applies_says_who_it_is(client: Client) -> None:
+    """The user agent isn't enough."""
+    code, answer = await send(client, "PATCH", f"{PODS}/p", POD, APPLY)
+    assert (code, "fieldManager: Required value" in answer["message"]) == (422, True)
 
 
 async def test_only_apply_creates(client: Client) -> None:

@@ -114,6 +114,8 @@ def test_ports_of_one_number_are_one_item() -> None:
     "change",
     [
         {"containers": [{"image": "x"}]},
+        {"containers": [{"name": {}}]},
+        {"containers": ["x"]},
         {"containers": [{"name": "a", "$patch": "other"}]},
         {"securityContext": {"$patch": "other"}},
         {"$setElementOrder/containers": [{"name": "a"}], "containers": [{"name": "c"}]},
