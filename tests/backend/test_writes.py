@@ -73,6 +73,7 @@ async def test_names_can_be_generated(client: Client) -> None:
     ("path", "body", "code", "text"),
     [
         (PODS, POD | {"metadata": {}}, 422, "name or generateName is required"),
+        (PODS, POD | {"metadata": {"name": "A/b"}}, 422, "a lowercase RFC 1123 subdomain"),
         (PODS, POD | {"kind": "Secret"}, 400, "cannot be handled as a Pod"),
         (PODS, POD | {"metadata": {"name": "x", "namespace": "b"}}, 400, "does not match the namespace"),
         (PODS, POD | {"metadata": {"name": "x", "resourceVersion": "1"}}, 400, "should not be set"),
@@ -102,6 +103,15 @@ async def test_an_update_needs_the_current_resource_version(client: Client) -> N
     assert (await send(client, "PUT", f"{PODS}/other", POD | {"metadata": {}}))[0] == 404
 
 
+async def test_an_update_of_a_custom_resource_names_its_version(client: Client) -> None:
+    """There is no unconditional one."""
+    _, widget = await send(client, "GET", f"{WIDGETS}/w-00002")
+    assert (await send(client, "PUT", f"{WIDGETS}/w-00002", widget))[0] == 200
+    del widget["metadata"]["resourceVersion"]  # type: ignore[attr-defined]
+    code, answer = await send(client, "PUT", f"{WIDGETS}/w-00002", widget)
+    assert (code, "must be specified for an update" in str(answer["message"])) == (422, True)
+
+
 async def test_a_write_that_changes_nothing_has_no_new_version(client: Client) -> None:
     """As in a real store."""
     _, first = await send(client, "POST", PODS, POD)
@@ -114,7 +124,7 @@ async def test_a_merge_patch_merges_and_removes(client: Client) -> None:
     _, patched = await send(client, "PATCH", path, {"metadata": {"labels": {"a": "b"}}, "spec": {"f": None}}, MERGE)
     assert patched["metadata"]["labels"] == {"a": "b"}  # type: ignore[index]
     assert "f" not in patched["spec"]  # type: ignore[operator]
-    assert (await send(client, "PATCH", path, {}, {"Content-Type": "application/json-patch+json"}))[0] == 415
+    assert (await send(client, "PATCH", path, {}, {"Content-Type": "application/strategic-merge-patch+json"}))[0] == 415
 
 
 async def test_deleting(client: Client) -> None:
@@ -136,7 +146,8 @@ async def test_deleting_a_collection_answers_what_was_deleted(client: Client) ->
     assert (await send(client, "DELETE", "/api/v1/namespaces"))[0] == 405
 
 
-async def test_only_json_is_taken(client: Client) -> None:
-    """415 for protobuf, 413 for more than three megabytes."""
-    assert (await send(client, "POST", PODS, {}, {"Content-Type": "application/vnd.kubernetes.protobuf"}))[0] == 415
+async def test_other_formats_are_refused(client: Client) -> None:
+    """415 for CBOR, and for protobuf where it is a custom resource; 413 for more than three megabytes."""
+    assert (await send(client, "POST", PODS, {}, {"Content-Type": "application/cbor"}))[0] == 415
+    assert (await send(client, "POST", WIDGETS, {}, {"Content-Type": "application/vnd.kubernetes.protobuf"}))[0] == 415
     assert (await send(client, "POST", PODS, {"x": "y" * (3 << 20)}))[0] == 413
