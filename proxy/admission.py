@@ -16,6 +16,10 @@ from proxy.upstream.connection import RECEIVED
 GROWTH_ITEMS = 2
 """Of the largest items so many fit into what is kept for Lists that grow: one that is sent, one that arrives."""
 
+PASSING_SHARE = 16
+"""Which part of all the memory is kept for what is no List and has a client that does not read: by default 25 of them
+hold what they may hold at most."""
+
 
 class Admission:
     """Hands out leases: the right of a request to hold memory."""
@@ -32,7 +36,7 @@ class Admission:
 
     def _take(self, settings: Settings) -> None:
         self._settings = settings.admission
-        self._read_bytes = settings.limits.read_buffer_bytes + len(RECEIVED)
+        self.read_bytes = read_bytes(settings)
         self._page_bytes = settings.paging.page_bytes
 
     async def admit(self, client: str, resource: Key, plan: Plan, item_bytes: float) -> "Lease":
@@ -50,17 +54,17 @@ class Admission:
 
     def pass_by(self) -> "Lease":
         """Return the lease of what is no List, so that it need not ask."""
-        return Lease(self, Ticket("", ("", ""), 2 * self._read_bytes), 0.0)
+        return Lease(self, Ticket("", ("", ""), 2 * self.read_bytes), 0.0)
 
     def _window(self, plan: Plan, item_bytes: float) -> int:
         """Return what a plan needs to go on: what waits to be read, is being cut, and waits to be sent."""
         match plan:
             case Raw() | Buffered():
-                return 2 * self._read_bytes
+                return 2 * self.read_bytes
             case Streamed():
-                return int(2.5 * self._read_bytes + 2 * item_bytes)
+                return int(2.5 * self.read_bytes + 2 * item_bytes)
             case Paged():
-                return 2 * usual_bytes(self._page_bytes) + self._read_bytes
+                return 2 * usual_bytes(self._page_bytes) + self.read_bytes
             case _:
                 assert_never(plan)
 
@@ -90,6 +94,11 @@ class Admission:
             self._leases[ticket].wake()
 
 
+def read_bytes(settings: Settings) -> int:
+    """Return what waits to be read at most: reading stops where it is more than the setting, behind what came last."""
+    return settings.limits.read_buffer_bytes + len(RECEIVED)
+
+
 def limits_of(settings: Settings) -> Limits:
     """Return the bounds that the settings set; the budget itself goes by the container where they do not."""
     size = process.memory_budget(workers=1) if settings.memory_budget == "auto" else settings.memory_budget
@@ -97,6 +106,7 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(
         size,
         growth=min(GROWTH_ITEMS * settings.max_item_bytes, size // 2),
+        passing=min(max(size // PASSING_SHARE, 2 * read_bytes(settings)), size // 4),
         queue_length=admission.queue_length,
         client_lists=admission.client_lists,
         resource_lists=admission.resource_lists,
@@ -115,6 +125,11 @@ class Lease:
         self._growing = asyncio.Lock()
         self.on_refusal: Callable[[], None] | None = None
 
+    @property
+    def read_bytes(self) -> int:
+        """Return what one read brings at most."""
+        return self._admission.read_bytes
+
     async def start(self, seconds: float) -> None:
         """Wait for the window for so many seconds. Raises TooManyRequestsError."""
         self._admission.enter(self)
@@ -126,8 +141,12 @@ class Lease:
         if ticket.state is State.WAITING:
             raise TooManyRequestsError("too many Lists at once, try again later")
 
+    async def read_on(self, held: int) -> None:
+        """Have the right to what is held and to what one read brings. Raises as `hold` does."""
+        await self.hold(held + self.read_bytes)
+
     async def hold(self, size: int) -> None:
-        """Have the right to so many bytes.
+        """Have the right to so many bytes, for which the others may have to be waited for.
 
         Raises ListTooLargeError where that can never be, TooManyRequestsError after `growth_seconds`.
         """
@@ -139,20 +158,25 @@ class Lease:
         async with self._growing:  # two pages may be under way
             if size <= ticket.granted or self._budget.grow(ticket, size):
                 return
-            await self._wait(self._patience)
-            if ticket.wanted:
-                self._budget.stop_growing(ticket)
+            try:
+                await self._wait(self._patience)
+            finally:
+                is_late = ticket.wanted > 0
+                if is_late:
+                    self._admission.tell(self._budget.stop_growing(ticket))
+            if is_late:
                 raise TooManyRequestsError("no memory for so large an item or page, try again later")
 
     def hold_now(self, size: int) -> bool:
         """Have the right to so many bytes if that takes no waiting, and nobody else waits for memory."""
         return size <= self.ticket.granted or self._budget.grow_now(self.ticket, size)
 
-    def settle(self, size: int) -> None:
-        """Give back what is above so many bytes, and above the window."""
+    def settle(self, held: int) -> None:
+        """Give back what is above the window, and above what is held and what one read brings."""
         ticket = self.ticket
-        if ticket.granted > max(size, ticket.window):
-            self._admission.tell(self._budget.shrink(ticket, max(size, ticket.window)))
+        needed = max(ticket.window, held + self.read_bytes)
+        if ticket.granted > needed:
+            self._admission.tell(self._budget.shrink(ticket, needed))
 
     @contextmanager
     def stalled(self) -> Iterator[None]:

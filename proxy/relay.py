@@ -47,6 +47,7 @@ class Relay:
         self._progress.held = lambda: self._source.held + splitter.held + self._answer.held
         await self._write_events(events)
         while not self._source.is_over:
+            self._lease.settle(self._progress.held())
             await self._write_events(await self._next(splitter))
 
     async def paged(self, pages: Pages, events: list[Event]) -> None:
@@ -84,9 +85,7 @@ class Relay:
         With a Content-Length that byte completes the response: there would be no chance to abort it. What was read is
         in nobody's hands but the splitter's: a name for it would keep it while the client is waited for.
         """
-        held = self._progress.held()
-        self._lease.settle(held)
-        await self._lease.hold(held)
+        await self._lease.read_on(self._progress.held())
         events = splitter.feed(*await self._source.read())
         if self._source.is_over:
             events += splitter.finish()

@@ -2,18 +2,21 @@
 
 A List starts when there is room for one window. It may *grow* later, as an item turns out large. Room that is kept for
 that alone lets one List at a time grow: whatever the others hold, there is always one that can go on, end, and make
-room for the next. Without it Lists that have all started could all wait for one another.
+room for the next. Without it Lists that have all started could all wait for one another. While one waits to grow none
+starts, so that those before it are fewer and fewer; one that needs less may go first, as it may be what it waits for.
 
 Those that cannot start wait in one queue for each client, and the clients take turns. Where so many wait that no more
 are taken, the client with most of them gives one up for another client.
 
 What is no List passes without asking, as it holds nothing while its client reads. Where clients stall, what is held for
-them is taken from the Lists, up to a quarter of all; beyond that, who has stalled for longest is refused.
+them is counted: there is some room that Lists do not get, and what they leave free, up to a quarter of all. Where that
+is used up, who has stalled for longest is refused.
 """
 
 from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import chain
 from typing import TypeVar
 
 Key = tuple[str, str]
@@ -23,7 +26,7 @@ Key = tuple[str, str]
 T = TypeVar("T")
 
 PASSING_SHARE = 4
-"""Which part of all the memory those may hold who have not asked for any: a quarter."""
+"""Which part of all the memory those may hold at most who have not asked for any: a quarter."""
 
 
 class State(Enum):
@@ -53,19 +56,20 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on what Lists may hold and wait for; 0 Lists is no limit.
+    """Bounds on what may be held and waited for; 0 Lists is no limit.
 
-    `size` bytes in all, of which `growth` are kept for one List at a time to grow.
+    `size` bytes in all, of which `growth` are kept for one List at a time to grow, and `passing` for what is no List.
     """
 
     size: int
     growth: int
+    passing: int
     queue_length: int
     client_lists: int = 0
     resource_lists: int = 0
 
 
-NOTHING = Limits(0, 0, 0)
+NOTHING = Limits(0, 0, 0, 0)
 """The limits of a process that carries no Lists."""
 
 
@@ -74,63 +78,39 @@ class Budget:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.granted = 0
         self.waiting = 0
-        self._grower: Ticket | None = None
-        self._extra = 0  # what the grower has of the room that is kept for growing
-        self._growers: deque[Ticket] = deque()
+        self._listing = 0  # bytes granted to Lists
+        self._passing_size = 0  # and to those that hold without having asked
+        self._passing: dict[Ticket, None] = {}  # the oldest first
+        self._grower: Ticket | None = None  # who has what is kept for growing
+        self._growers: dict[Ticket, None] = {}  # those that wait to grow, the first first
         self._queues: OrderedDict[str, deque[Ticket]] = OrderedDict()  # whose turn it is comes first
-        self._passing: dict[Ticket, None] = {}  # those that hold without having asked, the oldest first
-        self._passing_size = 0
         self._of_client: Counter[str] = Counter()
         self._of_resource: Counter[Key] = Counter()
+        self._has_looked = False  # since a number or a queue has changed, for
+        self._due: Ticket | None = None  # the first in the queues that no number stops
+
+    @property
+    def granted(self) -> int:
+        """Bytes that may be held now."""
+        return self._listing + self._passing_size
 
     def renew(self, limits: Limits) -> list[Ticket]:
         """Go by other limits from now on; who has started goes on."""
-        self.limits = limits
-        return self._let_grow() + self._admit()
+        self.limits, self._has_looked = limits, False
+        return self._hand_out()
+
+    # --- starting -----------------------------------------------------------------------------------------------------
 
     def enter(self, ticket: Ticket) -> list[Ticket]:
         """Start a List, or put it into its client's queue, or refuse it or another one."""
-        if self._queues or not self._can_start(ticket):
-            ticket.state = State.WAITING
-            self._queues.setdefault(ticket.client, deque()).append(ticket)
-            self.waiting += 1
-            started = self._admit()  # a number may be all that the others wait for
-            return [*started, self._displace()] if self.waiting > self.limits.queue_length else started
-        self._start(ticket)
-        return [ticket]
-
-    def can_ever_hold(self, size: int) -> bool:
-        """Whether one List could hold so many bytes if it were alone."""
-        return size <= self.limits.size
-
-    def grow(self, ticket: Ticket, to: int) -> bool:
-        """Let a List hold up to `to` bytes; False where it has to wait until it is returned as changed."""
-        is_behind = bool(self._growers) and ticket is not self._grower
-        is_granted = not is_behind and self._grow(ticket, to)
-        if not is_granted:
-            ticket.wanted = to
-            # Only the one that has begun to grow can make room for the others.
-            (self._growers.appendleft if ticket is self._grower else self._growers.append)(ticket)
-        return is_granted
-
-    def grow_now(self, ticket: Ticket, to: int) -> bool:
-        """Let a List hold up to `to` bytes where nobody waits for any; False if that is not to be had."""
-        if self.waiting or self._growers or self._used + to - ticket.granted > self._ordinary:
-            return False
-        return self._grow(ticket, to)
-
-    def shrink(self, ticket: Ticket, to: int) -> list[Ticket]:
-        """Take back what a List may hold above `to` bytes, what it has of the room for growing first."""
-        freed = ticket.granted - to
-        ticket.granted = to
-        self.granted -= freed
-        if ticket is self._grower:
-            self._extra -= min(freed, self._extra)
-            if not self._extra:
-                self._grower = None
-        return self._let_grow() + self._admit()
+        ticket.state = State.WAITING
+        own = self._queues.setdefault(ticket.client, deque())
+        own.append(ticket)
+        self.waiting += 1
+        self._has_looked = False
+        started = self._admit()
+        return [*started, self._displace(own)] if self.waiting > self.limits.queue_length else started
 
     def leave(self, ticket: Ticket) -> list[Ticket]:
         """Forget a List that has ended, or does not want to wait any more."""
@@ -140,77 +120,38 @@ class Budget:
             return self._admit()
         if state is not State.RUNNING:
             return []
-        self.stop_growing(ticket)
         _count_down(self._of_client, ticket.client)
         _count_down(self._of_resource, ticket.resource)
+        self._has_looked = False
+        self._growers.pop(ticket, None)
+        ticket.wanted = 0
         return self.shrink(ticket, 0)
 
-    def stall(self, ticket: Ticket) -> list[Ticket]:
-        """Count the window of what is no List, because its client does not take it; some may be refused for that."""
-        self._passing[ticket] = None
-        ticket.granted = ticket.window
-        self.granted += ticket.window
-        self._passing_size += ticket.window
-        refused = []
-        while self._passing_size > self.limits.size // PASSING_SHARE:
-            oldest = next(iter(self._passing))
-            oldest.state = State.REFUSED
-            refused.append(oldest)
-            self._forget_passing(oldest)
-        return refused
+    def _admit(self) -> list[Ticket]:
+        """Start what can be started. Who lacks memory is waited for, so that large windows get their turn, too."""
+        started = []
+        while (ticket := self._next()) is not None and self._has_room(ticket):
+            self._unqueue(ticket)
+            if ticket.client in self._queues:
+                self._queues.move_to_end(ticket.client)
+            ticket.state = State.RUNNING
+            ticket.granted = self._window(ticket)
+            self._listing += ticket.granted
+            self._of_client[ticket.client] += 1
+            self._of_resource[ticket.resource] += 1
+            self._has_looked = False
+            started.append(ticket)
+        return started
 
-    def go_on(self, ticket: Ticket) -> list[Ticket]:
-        """Count it no more."""
-        if ticket not in self._passing:
-            return []
-        self._forget_passing(ticket)
-        return self._let_grow() + self._admit()
+    def _next(self) -> Ticket | None:
+        """Return whose turn it is: the first that no number stops, and that waits for memory alone.
 
-    def _forget_passing(self, ticket: Ticket) -> None:
-        del self._passing[ticket]
-        self._passing_size -= ticket.granted
-        self.granted -= ticket.granted
-        ticket.granted = 0
-
-    def stop_growing(self, ticket: Ticket) -> None:
-        """Let a List wait no more for what it wanted."""
-        if ticket.wanted:
-            ticket.wanted = 0
-            self._growers.remove(ticket)
-
-    # --- growing ------------------------------------------------------------------------------------------------------
-
-    @property
-    def _ordinary(self) -> int:
-        """Bytes that are not kept for growing."""
-        return self.limits.size - self.limits.growth
-
-    @property
-    def _used(self) -> int:
-        """Bytes granted but for those of the room that is kept for growing."""
-        return self.granted - self._extra
-
-    def _grow(self, ticket: Ticket, to: int) -> bool:
-        more = to - ticket.granted
-        from_kept = max(0, self._used + more - self._ordinary)
-        if from_kept:
-            if self._grower not in (None, ticket) or self._extra + from_kept > self.limits.growth:
-                return False
-            self._grower = ticket
-            self._extra += from_kept
-        ticket.granted = to
-        self.granted += more
-        return True
-
-    def _let_grow(self) -> list[Ticket]:
-        grown = []
-        while self._growers and self._grow(self._growers[0], self._growers[0].wanted):
-            ticket = self._growers.popleft()
-            ticket.wanted = 0
-            grown.append(ticket)
-        return grown
-
-    # --- starting -----------------------------------------------------------------------------------------------------
+        Asked for whenever a client stalls, while a thousand may wait for a number.
+        """
+        if not self._has_looked:
+            waiting = chain.from_iterable(self._queues.values())
+            self._due, self._has_looked = next(filter(self._is_allowed, waiting), None), True
+        return self._due
 
     def _is_allowed(self, ticket: Ticket) -> bool:
         """Whether the numbers of its client's and of its resource's Lists let one start."""
@@ -220,37 +161,18 @@ class Budget:
         )
 
     def _has_room(self, ticket: Ticket) -> bool:
-        """Whether there is memory for its window; what is larger than all of it has to do with all of it."""
-        return not self._growers and self._used + min(ticket.window, self._ordinary) <= self._ordinary
+        return not self._growers and self._used + self._window(ticket) <= self._ordinary
 
-    def _can_start(self, ticket: Ticket) -> bool:
-        return self._is_allowed(ticket) and self._has_room(ticket)
+    def _window(self, ticket: Ticket) -> int:
+        """Return what a List starts with; what is larger than all that there is has to do with that."""
+        return min(ticket.window, self._ordinary - self.limits.passing)
 
-    def _start(self, ticket: Ticket) -> None:
-        ticket.state = State.RUNNING
-        ticket.granted = min(ticket.window, self._ordinary)
-        self.granted += ticket.granted
-        self._of_client[ticket.client] += 1
-        self._of_resource[ticket.resource] += 1
+    def _displace(self, own: deque[Ticket]) -> Ticket:
+        """Refuse the last ticket of the longest queue, which is the newcomer's `own` where no other is longer.
 
-    def _admit(self) -> list[Ticket]:
-        """Start what can be started. Who lacks memory is waited for, so that large windows get their turn, too."""
-        started = []
-        while (ticket := self._next()) is not None and self._has_room(ticket):
-            self._unqueue(ticket)
-            if ticket.client in self._queues:
-                self._queues.move_to_end(ticket.client)
-            self._start(ticket)
-            started.append(ticket)
-        return started
-
-    def _next(self) -> Ticket | None:
-        """Return whose turn it is: the first that no number stops."""
-        return next((ticket for queue in self._queues.values() for ticket in queue if self._is_allowed(ticket)), None)
-
-    def _displace(self) -> Ticket:
-        """Refuse the last ticket of the longest queue."""
-        ticket = max(self._queues.values(), key=len)[-1]
+        So who comes under many names gets nobody out who has come before.
+        """
+        ticket = max(self._queues.values(), key=lambda queue: (len(queue), queue is own))[-1]
         self._unqueue(ticket)
         ticket.state = State.REFUSED
         return ticket
@@ -259,8 +181,102 @@ class Budget:
         queue = self._queues[ticket.client]
         queue.remove(ticket)
         self.waiting -= 1
+        self._has_looked = False
         if not queue:
             del self._queues[ticket.client]
+
+    # --- growing ------------------------------------------------------------------------------------------------------
+
+    def can_ever_hold(self, size: int) -> bool:
+        """Whether one List could hold so many bytes if it were alone."""
+        return size <= self.limits.size - self.limits.passing
+
+    def grow(self, ticket: Ticket, to: int) -> bool:
+        """Let a List hold up to `to` bytes; False where it has to wait until it is returned as changed."""
+        if self._grow(ticket, to):
+            return True
+        ticket.wanted = to
+        self._growers[ticket] = None
+        return False
+
+    def grow_now(self, ticket: Ticket, to: int) -> bool:
+        """Let a List hold up to `to` bytes where nobody waits for any; False if that is not to be had."""
+        if self._growers or self._used + to - ticket.granted > self._ordinary or self._next() is not None:
+            return False
+        return self._grow(ticket, to)
+
+    def stop_growing(self, ticket: Ticket) -> list[Ticket]:
+        """Let a List wait no more for what it wanted."""
+        ticket.wanted = 0
+        del self._growers[ticket]
+        return self._admit()
+
+    def shrink(self, ticket: Ticket, to: int) -> list[Ticket]:
+        """Take back what a List may hold above `to` bytes."""
+        self._listing -= ticket.granted - to
+        ticket.granted = to
+        if ticket is self._grower and to <= ticket.window:
+            self._grower = None
+        return self._hand_out()
+
+    @property
+    def _ordinary(self) -> int:
+        """Bytes that are not kept for growing."""
+        return self.limits.size - self.limits.growth
+
+    @property
+    def _used(self) -> int:
+        """Bytes that Lists do not get any more."""
+        return self._listing + max(self._passing_size, self.limits.passing)
+
+    def _grow(self, ticket: Ticket, to: int) -> bool:
+        used = self._used + to - ticket.granted
+        if used > self._ordinary:
+            if used > self.limits.size or self._grower not in (None, ticket):
+                return False
+            self._grower = ticket
+        self._listing += to - ticket.granted
+        ticket.granted = to
+        return True
+
+    def _hand_out(self) -> list[Ticket]:
+        """Give what has become free, to those that have started first."""
+        if self._used <= self._ordinary:
+            self._grower = None
+        grown = [ticket for ticket in self._growers if self._grow(ticket, ticket.wanted)]
+        for ticket in grown:
+            ticket.wanted = 0
+            del self._growers[ticket]
+        return grown + self._admit()
+
+    # --- passing ------------------------------------------------------------------------------------------------------
+
+    def stall(self, ticket: Ticket) -> list[Ticket]:
+        """Count the window of what is no List, because its client does not take it; some may be refused for that."""
+        limits, before = self.limits, self._passing_size
+        most = max(limits.passing, before, min(limits.size // PASSING_SHARE, self._ordinary - self._listing))
+        self._passing[ticket] = None
+        ticket.granted = ticket.window
+        self._passing_size += ticket.window
+        refused = []
+        while self._passing_size > most:
+            oldest = next(iter(self._passing))
+            oldest.state = State.REFUSED
+            refused.append(oldest)
+            self._forget_passing(oldest)
+        return refused + self._hand_out()
+
+    def go_on(self, ticket: Ticket) -> list[Ticket]:
+        """Count it no more."""
+        if ticket not in self._passing:
+            return []
+        self._forget_passing(ticket)
+        return self._hand_out()
+
+    def _forget_passing(self, ticket: Ticket) -> None:
+        del self._passing[ticket]
+        self._passing_size -= ticket.granted
+        ticket.granted = 0
 
 
 def _count_down(counts: dict[T, int], key: T) -> None:

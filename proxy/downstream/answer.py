@@ -177,11 +177,11 @@ class Answer:
         What is small leaves with its head and its end, in one packet. Of what is large nothing is written behind what
         waits: a window of which one byte waits is in memory as a whole, and the kernel has buffers of its own.
         """
+        self.sent += sum(map(len, pieces))
+        self._connection.write(chunk(pieces) if self._chunked else pieces)
         if self._buffers and self.sent > SMALL_BYTES:
             self._buffers = False
             self._connection.buffer(False)
-        self.sent += sum(map(len, pieces))
-        self._connection.write(chunk(pieces) if self._chunked else pieces)
 
     async def drain(self) -> None:
         """Wait until the client has caught up. Raises what was given up for."""

@@ -222,6 +222,7 @@ class Pages:
                 return
             else:
                 raise ExpiredError("the client reads too slowly for the life of a continue token")
+        self._reads_rest = False
 
     @property
     def _has_room_for_rest(self) -> bool:
@@ -246,6 +247,7 @@ class Pages:
         while last is not None and last.page is not None and not last.page.is_complete:
             if self._fetcher.is_oversize(self._shelf.size):
                 await self._shelf.wait_empty(None)
+            await self._make_room(self._lease.read_bytes)
             await self._fetcher.read_more(last, last.page)
             self._hand_on(last, last.page)
 
