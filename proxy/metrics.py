@@ -288,9 +288,13 @@ class Held(Collector):
         for name, text, value in (
             ("restream_memory_budget_bytes", "What may be held for Lists at most.", budget.limits.size),
             ("restream_memory_granted_bytes", "What requests under way may hold of the budget now.", budget.granted),
-            ("restream_waiting_lists", "Lists that wait for memory, or for fewer Lists of their kind.", budget.waiting),
         ):
             yield GaugeMetricFamily(name, text, value=value)
+        text = "Lists that wait for memory, or for fewer Lists of their kind: to start, or to go on."
+        waiting = GaugeMetricFamily("restream_waiting_lists", text, labels=["to"])
+        waiting.add_metric(["start"], budget.waiting)
+        waiting.add_metric(["grow"], budget.growing)
+        yield waiting
         yield GaugeMetricFamily(
             "restream_resident_memory_peak_bytes", "Peak resident memory of the process.", value=peak_resident_bytes()
         )

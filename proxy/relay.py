@@ -57,16 +57,18 @@ class Relay:
             events = await pages.take()
 
     async def buffered(self, splitter: Splitter, events: list[Event]) -> list[Piece]:
-        """Hold a whole List, beginning with `events`, and return its body in pieces."""
+        """Hold a whole List, beginning with `events`, and return its body in pieces.
+
+        They are copies: windows have more in them than what was cut.
+        """
         whole: list[Piece] = []
         held = 0
 
         def hold(events: list[Event]) -> None:
             nonlocal held
             self._count(events)
-            pieces = join(events)
-            whole.extend(pieces)
-            held += memory_of(pieces)
+            whole.append(b"".join(join(events)))
+            held += memory_of(whole[-1:])
             self._progress.note_held()
 
         self._progress.held = lambda: self._source.held + splitter.held + held

@@ -15,6 +15,9 @@ PROBE_SECONDS = 15
 
 PROBES = 9
 
+BYTES_ACKED = 120
+"""Where struct tcp_info has tcpi_bytes_acked, since Linux 4.1."""
+
 
 class Outbox:
     """What was written to a transport, and stays in memory until the kernel has taken the last byte of it.
@@ -105,6 +108,18 @@ def probe(transport: asyncio.BaseTransport) -> None:
     for name, value in (("TCP_KEEPIDLE", PROBE_SECONDS), ("TCP_KEEPINTVL", PROBE_SECONDS), ("TCP_KEEPCNT", PROBES)):
         if hasattr(socket, name):  # not every system can be told
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def acknowledged(transport: asyncio.BaseTransport | None) -> int:
+    """Return how many bytes the other host has acknowledged in all, 0 where the system does not tell.
+
+    A slow client is seen to move: the kernel wants no more of us until a third of what it has is gone, of up to 4 MiB.
+    """
+    sock = transport.get_extra_info("socket") if transport is not None else None
+    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6) or not hasattr(socket, "TCP_INFO"):
+        return 0
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, BYTES_ACKED + 8)
+    return int(struct.unpack_from("Q", info, BYTES_ACKED)[0]) if len(info) == BYTES_ACKED + 8 else 0
 
 
 def reset_on_close(transport: asyncio.BaseTransport | None, on: bool) -> None:

@@ -253,7 +253,8 @@ class Transfer:
     async def _answer_buffered(self, response: Response, relay: Relay) -> None:
         splitter = Splitter(self._settings.max_item_bytes)
         if response.length is not None:
-            await self._lease.hold(response.length + self._lease.ticket.window)
+            # A window that grows takes up to an eighth ahead.
+            await self._lease.hold(response.length * 9 // 8 + self._lease.ticket.window)
         events = await relay.look(splitter)
         self._judge_body(splitter, response)
         whole = await relay.buffered(splitter, events)

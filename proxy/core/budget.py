@@ -95,6 +95,11 @@ class Budget:
         """Bytes that may be held now."""
         return self._listing + self._passing_size
 
+    @property
+    def growing(self) -> int:
+        """Lists that wait to grow."""
+        return len(self._growers)
+
     def renew(self, limits: Limits) -> list[Ticket]:
         """Go by other limits from now on; who has started goes on."""
         self.limits, self._has_looked = limits, False

@@ -15,7 +15,7 @@ from proxy.downstream.patience import Patience
 from proxy.downstream.peer import Introductions, Peer
 from proxy.http1 import BodyStream, Piece, render_head
 from proxy.settings import Limits
-from proxy.sockets import Handover, Outbox, Paced, probe, reset_on_close
+from proxy.sockets import Handover, Outbox, Paced, acknowledged, probe, reset_on_close
 
 logger = logging.getLogger("kube-restream")
 
@@ -123,8 +123,8 @@ class Connection(Paced, asyncio.Protocol):
         super().resume_writing()
         self._patience.end()
 
-    def _taken(self) -> int:
-        return self._outbox.written - self._write_buffer_size
+    def _taken(self) -> tuple[int, ...]:
+        return self._outbox.written - self._write_buffer_size, acknowledged(self._transport)
 
     def _give_up(self) -> None:
         """Drop a client that does not read, whoever is waiting for it."""

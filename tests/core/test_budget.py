@@ -429,6 +429,7 @@ class Machine(RuleBasedStateMachine):
         self.overdrawn = min(self.overdrawn, self.used)
         assert self.budget.granted <= self.used <= max(self.budget.limits.size, self.overdrawn)
         assert self.budget.waiting == len(self.those(State.WAITING))
+        assert self.budget.growing == len(self.growing)
         assert all(not ticket.granted for ticket in self.lists if ticket.state is not State.RUNNING)
 
     @invariant()

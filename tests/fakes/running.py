@@ -25,9 +25,11 @@ class Running:
         self.proxy = proxy
         self.host, self.port = _split(proxy.url)
 
-    async def connect(self, *, tls: ssl.SSLContext | None = None, receive_buffer: int | None = None) -> Client:
+    async def connect(
+        self, *, tls: ssl.SSLContext | None = None, receive_buffer: int | None = None, source: str | None = None
+    ) -> Client:
         """Open a client's connection."""
-        return await Client.connect(self.host, self.port, tls=tls, receive_buffer=receive_buffer)
+        return await Client.connect(self.host, self.port, tls=tls, receive_buffer=receive_buffer, source=source)
 
     async def ask(self, request: bytes, *, method: str = "GET", tls: ssl.SSLContext | None = None) -> Answer:
         """Ask once, on a connection of its own."""

@@ -230,15 +230,23 @@ class Client(Wire):
 
     @classmethod
     async def connect(
-        cls, host: str, port: int, *, tls: ssl.SSLContext | None = None, receive_buffer: int | None = None
+        cls,
+        host: str,
+        port: int,
+        *,
+        tls: ssl.SSLContext | None = None,
+        receive_buffer: int | None = None,
+        source: str | None = None,
     ) -> Self:
-        """Open a connection."""
+        """Open a connection, from another address of this machine where `source` is one."""
         loop = asyncio.get_running_loop()
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.setblocking(False)
         try:
+            if source:
+                sock.bind((source, 0))
             await loop.sock_connect(sock, (host, port))
         except OSError:
             sock.close()
