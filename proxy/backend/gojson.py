@@ -44,16 +44,34 @@ def plain_decimal(text: str) -> str:
     return f"{float(text):.{max(places, 0)}f}"
 
 
+def print_in_order(value: object) -> bytes:
+    """Encode a value whose keys already stand in Go's struct order."""
+    return escaped(msgspec.json.encode(value))
+
+
+def escaped(text: bytes) -> bytes:
+    """Escape JSON text as Go does by default."""
+    for character, escape in ESCAPES:
+        if character in text:
+            text = text.replace(character, escape)
+    return text
+
+
+def equal(left: object, right: object) -> bool:
+    """Compare two decoded values; unlike in Python, true isn't 1."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(equal(value, right[key]) for key, value in left.items())
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(equal, left, right))
+    return isinstance(left, bool) == isinstance(right, bool) and left == right
+
+
 DECODER = msgspec.json.Decoder(float_hook=format_float)
 
 
 def encode(value: object) -> bytes:
     """Encode a value as compact Go JSON: maps sorted, struct fields in their own order."""
-    text = msgspec.json.encode(value, order="deterministic")
-    for character, escape in ESCAPES:
-        if character in text:
-            text = text.replace(character, escape)
-    return text
+    return escaped(msgspec.json.encode(value, order="deterministic"))
 
 
 def normalise(body: bytes) -> bytes:

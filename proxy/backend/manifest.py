@@ -1,163 +1,148 @@
-"""From what a client sends to what is stored: keys in Go's order, defaults, identity."""
+"""Objects as documents: from what a client sends to what is stored, and back."""
 
 from __future__ import annotations
 
-import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import cast
 
 import msgspec
-from msgspec import Raw, Struct
+import yaml
 
-from proxy.backend import gojson, resources
-from proxy.backend.metadata import ObjectMeta
+from proxy.backend import gojson
+from proxy.backend.kinds import protobuf
+from proxy.backend.kinds.canonical import Json, MismatchError, Reader, members
 from proxy.backend.objects import Generated, StoredObject, Written
 from proxy.backend.resources import Resource
-from proxy.backend.status import bad_request
+from proxy.backend.status import ApiError, bad_request
 
-Fields = dict[str, Raw]
-Json = dict[str, object]
+JSON = "application/json"
+YAML = ("application/yaml", "application/apply-patch+yaml")
 
-# Go prints struct fields in the order of their declaration; what isn't listed follows, sorted.
-TOP_ORDER = ("metadata", "immutable", "spec", "data", "binaryData", "status", "type", "secrets", "imagePullSecrets")
-POD_ORDER = (
-    "volumes", "initContainers", "containers", "ephemeralContainers", "restartPolicy", "terminationGracePeriodSeconds",
-    "activeDeadlineSeconds", "dnsPolicy", "nodeSelector", "serviceAccountName", "serviceAccount",
-    "automountServiceAccountToken", "nodeName", "hostNetwork", "hostPID", "hostIPC", "securityContext",
-    "imagePullSecrets", "hostname", "subdomain", "affinity", "schedulerName", "tolerations", "hostAliases",
-    "priorityClassName", "priority", "enableServiceLinks", "preemptionPolicy",
-)  # fmt: skip
-CONTAINER_ORDER = (
-    "name", "image", "command", "args", "workingDir", "ports", "envFrom", "env", "resources", "volumeMounts",
-    "livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "terminationMessagePath",
-    "terminationMessagePolicy", "imagePullPolicy", "securityContext",
-)  # fmt: skip
-POD_DEFAULTS: Json = {
-    "restartPolicy": "Always", "terminationGracePeriodSeconds": 30, "dnsPolicy": "ClusterFirst", "securityContext": {},
-    "schedulerName": "default-scheduler", "enableServiceLinks": True,
-}  # fmt: skip
-CONTAINER_DEFAULTS: Json = {
-    "resources": {}, "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File",
-    "imagePullPolicy": "IfNotPresent",
-}  # fmt: skip
-NEW_STATUS = {
-    resources.PODS: Raw(b'{"phase":"Pending","qosClass":"BestEffort"}'),
-    resources.NAMESPACES: Raw(b'{"phase":"Active"}'),
+
+@dataclass(slots=True)
+class Manifest:
+    """What a client has sent: an object, the fields in it that its type hasn't, and whether it shall have no owners."""
+
+    document: Json
+    unknown: list[str] = field(default_factory=list)
+    resets_owners: bool = False
+
+
+class Loader(yaml.SafeLoader):
+    """YAML as JSON: times stay text, and nothing is repeated by reference (a few lines could stand for gigabytes)."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Refuse aliases."""
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not accepted")
+        return super().compose_node(parent, index)
+
+
+Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 
 
-class Manifest(Struct):
-    """An object taken apart: its metadata, and the other top-level keys."""
+def decode(body: bytes, media_type: str) -> object:
+    """Return the value that a body in JSON or YAML holds."""
+    if media_type in YAML and not body.lstrip().startswith(b"{"):
+        body = msgspec.json.encode(yaml.load(body, Loader))  # noqa: S506 (a safe loader)
+    return gojson.DECODER.decode(body)
 
-    metadata: ObjectMeta
-    fields: Fields
 
-
-def parse(resource: Resource, body: bytes) -> Manifest:
+def parse(resource: Resource, body: bytes, media_type: str = JSON) -> Manifest:
     """Read a client's object."""
     try:
-        fields = gojson.decode(gojson.normalise(body), dict[str, Raw])
-        given = gojson.decode(fields.pop("metadata", Raw(b"{}")), dict[str, Raw])
-        # Go reads null as nothing, and typed clients do send `"creationTimestamp":null`.
-        metadata = gojson.decode(
-            joined({key: value for key, value in given.items() if bytes(value) != b"null"}), ObjectMeta
+        if media_type == protobuf.MEDIA_TYPE:
+            envelope = protobuf.unwrap(body)
+            check_identity(resource, envelope.kind, envelope.api_version)
+            value: object = protobuf.message(resource.type_name, envelope.raw)
+        else:
+            value = decode(body, media_type)
+    except (msgspec.DecodeError, UnicodeDecodeError, yaml.YAMLError, RecursionError, protobuf.MalformedError) as error:
+        raise unrecognised(resource, error) from None
+    return read(resource, value)
+
+
+def unrecognised(resource: Resource, error: object) -> ApiError:
+    """Return the 400 of a body that can't be decoded."""
+    return bad_request(f"the object provided is unrecognized (must be of type {resource.kind}): {error}")
+
+
+def read(resource: Resource, value: object) -> Manifest:
+    """Bring an object into the form in which it is stored."""
+    if not isinstance(value, dict):
+        raise unrecognised(resource, f"it is no object but a {type(value).__name__}")
+    check_identity(resource, value.get("kind") or "", value.get("apiVersion") or "")
+    given = {key: item for key, item in value.items() if key not in {"kind", "apiVersion"}}
+    reader = Reader()
+    try:
+        known = reader.struct(
+            resource.type_name, {"metadata": members(given.get("metadata"))} if resource.custom else given
         )
-        kind = gojson.decode(fields.get("kind", Raw(b'""')), str)
-        api_version = gojson.decode(fields.get("apiVersion", Raw(b'""')), str)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise bad_request(f"the object provided is unrecognized (must be of type {resource.kind}): {error}") from None
+    except MismatchError as error:
+        kind, version = resource.kind, resource.api_version
+        raise bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {error}') from None
+    resets = members(given.get("metadata")).get("managedFields") in ([], [{}])
+    return Manifest(given | known if resource.custom else known, reader.unknown, resets)
+
+
+def check_identity(resource: Resource, kind: object, api_version: object) -> None:
+    """Refuse another kind than the path's."""
     if kind not in {"", resource.kind} or api_version not in {"", resource.api_version}:
         text = f'{kind} in version "{api_version}" cannot be handled as a {resource.kind}: converting is not possible'
         raise bad_request(text)
-    return Manifest(metadata, fields)
 
 
-def take_apart(resource: Resource, item: bytes) -> Manifest:
-    """Read a stored object."""
-    fields = gojson.decode(item, dict[str, Raw])
-    metadata = gojson.decode(fields.pop("metadata"), ObjectMeta)
-    if resource.custom:
-        fields.pop("kind", None)
-        fields.pop("apiVersion", None)
-    return Manifest(metadata, fields)
+def stored(item: bytes) -> Json:
+    """Return a stored object, without kind and apiVersion."""
+    document = cast("Json", gojson.DECODER.decode(item))
+    return {key: value for key, value in document.items() if key not in {"kind", "apiVersion"}}
 
 
-def assemble(resource: Resource, manifest: Manifest) -> bytes:
+def metadata(document: Json) -> Json:
+    """Return the metadata of an object; what is changed in it is changed in the object."""
+    return cast("Json", document.setdefault("metadata", {}))
+
+
+def key_of(meta: Json) -> str:
+    """Return an object's storage key."""
+    namespace, name = text(meta, "namespace"), text(meta, "name")
+    return f"{namespace}/{name}" if namespace else name
+
+
+def text(values: Mapping[str, object], key: str) -> str:
+    """Return a string, or the empty one."""
+    value = values.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def assemble(resource: Resource, document: Json) -> bytes:
     """Print an object as a list item."""
-    metadata = gojson.encode(manifest.metadata)
-    fields = {key: value for key, value in manifest.fields.items() if key not in {"kind", "apiVersion"}}
     if resource.custom:
-        identity = {"apiVersion": resource.api_version, "kind": resource.kind}
-        encoded = {key: Raw(gojson.encode(text)) for key, text in identity.items()}
-        return gojson.encode(encoded | fields | {"metadata": Raw(gojson.normalise(metadata))})
-    return joined(ordered(fields | {"metadata": Raw(metadata)}, TOP_ORDER))
+        return gojson.encode(document | {"apiVersion": resource.api_version, "kind": resource.kind})
+    return gojson.print_in_order(Reader().struct(resource.type_name, document))
 
 
-def joined(fields: Fields) -> bytes:
-    """Print keys in the order that they stand in."""
-    return b"{%b}" % b",".join(gojson.encode(key) + b":" + bytes(value) for key, value in fields.items())
+def stamp(resource: Resource, key: str, document: Json, version: int) -> Written:
+    """Give an object its resourceVersion."""
+    meta = metadata(document) | {"resourceVersion": str(version)}
+    return Written(key, version, labels(meta), assemble(resource, document | {"metadata": meta}))
 
 
-def ordered(fields: Fields, order: tuple[str, ...]) -> Fields:
-    """Put keys into an order; unknown ones follow, sorted."""
-    rank = {key: number for number, key in enumerate(order)}
-    return dict(sorted(fields.items(), key=lambda pair: (rank.get(pair[0], len(rank)), pair[0])))
-
-
-def complete(resource: Resource, manifest: Manifest) -> None:
-    """Fill in what an apiserver fills in for a new object."""
-    if resource in NEW_STATUS:
-        manifest.fields["status"] = NEW_STATUS[resource]
-    if resource is resources.NAMESPACES:
-        manifest.fields["spec"] = Raw(b'{"finalizers":["kubernetes"]}')
-        manifest.metadata.labels = manifest.metadata.labels | {"kubernetes.io/metadata.name": manifest.metadata.name}
-
-
-def prepare(resource: Resource, manifest: Manifest) -> None:
-    """Bring the body of a written object into the stored form."""
-    if resource is resources.PODS:
-        manifest.fields["spec"] = pod_spec(manifest.fields.get("spec", Raw(b"{}")))
-    if resource is resources.SECRETS:
-        manifest.fields = secret_fields(manifest.fields)
-
-
-def pod_spec(spec: Raw) -> Raw:
-    """Print a pod's spec with its defaults, in Go's order."""
-    fields = with_defaults(gojson.decode(spec, dict[str, Raw]), POD_DEFAULTS)
-    for key in ("initContainers", "containers"):
-        if bytes(fields.get(key, b"null")) != b"null":
-            containers = gojson.decode(fields[key], list[dict[str, Raw]])
-            parts = [joined(ordered(with_defaults(one, CONTAINER_DEFAULTS), CONTAINER_ORDER)) for one in containers]
-            fields[key] = Raw(b"[" + b",".join(parts) + b"]")
-    return Raw(joined(ordered(fields, POD_ORDER)))
-
-
-def with_defaults(fields: Fields, defaults: Json) -> Fields:
-    """Add what is missing."""
-    return {key: Raw(gojson.encode(value)) for key, value in defaults.items()} | fields
-
-
-def secret_fields(fields: Fields) -> Fields:
-    """Move stringData into data, and give a Secret its type."""
-    fields = {"type": Raw(b'"Opaque"')} | fields
-    if "stringData" in fields:
-        plain = gojson.decode(fields.pop("stringData"), dict[str, str])
-        data = gojson.decode(fields.get("data", Raw(b"{}")), dict[str, str])
-        data |= {key: base64.b64encode(text.encode()).decode() for key, text in plain.items()}
-        fields["data"] = Raw(gojson.encode(data))
-    return fields
-
-
-def stamp(resource: Resource, key: str, manifest: Manifest, version: int) -> Written:
-    """Give a manifest its resourceVersion and make it an object."""
-    manifest.metadata.resourceVersion = str(version)
-    return Written(key, version, manifest.metadata.labels, assemble(resource, manifest))
+def labels(meta: Json) -> dict[str, str]:
+    """Return an object's labels."""
+    return cast("dict[str, str]", members(meta.get("labels")))
 
 
 def restamp(resource: Resource, value: StoredObject, version: int) -> StoredObject:
     """Return an object as it was, at the resourceVersion of its deletion."""
     if isinstance(value, Generated):
         return Generated(value.population, value.index, version)
-    return stamp(resource, value.key, take_apart(resource, value.data), version)
+    return stamp(resource, value.key, stored(value.data), version)
 
 
 def timestamp(now: float) -> str:

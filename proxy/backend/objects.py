@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from proxy.backend import podspec
+from proxy.backend import gojson, podspec
 from proxy.backend.resources import CONFIG_MAPS, NAMESPACES, NODES, PODS, SECRETS, WIDGETS, Resource
-from proxy.backend.shapes import DataPool, DataShape, Piece, PlainShape, PodShape, Shape, go_bytes, uid_template
+from proxy.backend.shapes import DataPool, DataShape, Piece, PlainShape, PodShape, Shape, uid_template
 
 KIB = 1024
 WIDGET_TEMPLATES = 64
@@ -195,19 +195,24 @@ def namespace_names(count: int) -> list[str]:
 
 def namespace_shape(source: random.Random, names: Sequence[str]) -> Shape:
     """One template for each namespace, because a label repeats its name."""
-    texts = [go_bytes(podspec.namespace_document(uid_template(source), name)) for name in names]
+    texts = [gojson.print_in_order(podspec.namespace_document(uid_template(source), name)) for name in names]
     return PlainShape(texts, [{"kubernetes.io/metadata.name": name} for name in names])
 
 
 def node_shape(source: random.Random) -> Shape:
     """Return a few kinds of Node."""
-    texts = [go_bytes(podspec.node_document(number, uid_template(source))) for number in range(NODE_TEMPLATES)]
+    texts = [
+        gojson.print_in_order(podspec.node_document(number, uid_template(source))) for number in range(NODE_TEMPLATES)
+    ]
     return PlainShape(texts, [{"kubernetes.io/arch": "amd64", "kubernetes.io/os": "linux"}])
 
 
 def widget_shape(source: random.Random) -> Shape:
     """Return a few kinds of widget."""
-    texts = [go_bytes(podspec.widget_document(number, uid_template(source))) for number in range(WIDGET_TEMPLATES)]
+    texts = [
+        gojson.print_in_order(podspec.widget_document(number, uid_template(source)))
+        for number in range(WIDGET_TEMPLATES)
+    ]
     return PlainShape(texts, [{}])
 
 
@@ -221,7 +226,9 @@ def secret_shape(source: random.Random, sizes: Sizes) -> Shape:
 def configmap_shape(source: random.Random, sizes: Sizes) -> Shape:
     """ConfigMaps with one large text; small ones without the owners of their fields, which would be most of them."""
     if sizes.configmap_size < SMALLEST_OWNED:
-        return PlainShape([go_bytes(podspec.bare_document(source, uid_template(source), sizes.configmap_size))], [{}])
+        return PlainShape(
+            [gojson.print_in_order(podspec.bare_document(source, uid_template(source), sizes.configmap_size))], [{}]
+        )
     fields: podspec.Document = {"f:data": {".": {}, "f:text": {}}}
     document = podspec.data_document(uid_template(source), fields, {"text": "@DATA@"}, "ConfigMap")
     return DataShape(document, DataPool.text(sizes.seed, sizes.configmap_size), sizes.configmap_size)

@@ -49,11 +49,24 @@ class Reply:
         headers = {"Audit-Id": audit_id, "Cache-Control": "no-cache, private", "Content-Type": content_type}
         return framing.Response(status=code, reason=reason, headers=headers)
 
-    async def document(self, body: bytes, *, code: int = 200, accepted: Accepted | None = None) -> framing.Response:
-        """Send one JSON document, indented for those who like it so."""
+    async def document(
+        self, body: bytes, *, code: int = 200, accepted: Accepted | None = None, warnings: Iterable[str] = ()
+    ) -> framing.Response:
+        """Send one JSON document, indented for those who like it so, with what its reader should be warned of."""
+        response = self.response(code)
+        for text in warnings:
+            quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+            response.headers.add(hdrs.WARNING, f'299 - "{quoted}"')
         if self.pretty(accepted or Accepted()):
             body = gojson.indent(body)
-        return await framing.send(self.request, self.response(code), [body], gzip=self.gzip)
+        return await framing.send(self.request, response, [body], gzip=self.gzip)
+
+    async def aggregated(self, body: bytes, version: str) -> framing.Response:
+        """Send the aggregated form of discovery, which clients tell by its type."""
+        content_type = f"{JSON};g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
+        response = self.response(200, content_type)
+        response.headers["Vary"] = "Accept"
+        return await framing.send(self.request, response, [body], gzip=self.gzip)
 
     async def blob(self, body: bytes, content_type: str) -> framing.Response:
         """Send bytes as they are."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from proxy.backend.resources import BY_NAME, GROUPS, Resource
+from proxy.backend.resources import BY_NAME, CUSTOM_GROUP, GROUPS, Resource
 from proxy.backend.status import ApiError, PlainError, unknown_resource
 
 NOT_FOUND = "404 page not found\n"
@@ -65,4 +65,4 @@ def split_namespace(rest: list[str]) -> tuple[str, list[str]]:
 
 def missing(group: str) -> ApiError | PlainError:
     """Return the 404: a known group answers a Status, a custom one plain text."""
-    return PlainError(404, NOT_FOUND) if group else unknown_resource()
+    return PlainError(404, NOT_FOUND) if group == CUSTOM_GROUP else unknown_resource()

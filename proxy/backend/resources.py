@@ -25,11 +25,14 @@ class Resource:
     storage_hash: str = ""
     cached: bool = True
     zero_value: str = ""
+    # Custom resources print sorted keys, with kind and apiVersion in every item and metadata last.
+    custom: bool = False
+    subresources: tuple[str, ...] = ()
 
     @property
-    def custom(self) -> bool:
-        """Custom resources print sorted keys, with kind and apiVersion in every item and metadata last."""
-        return bool(self.group)
+    def type_name(self) -> str:
+        """Its type in the tables of ``kinds``."""
+        return "CustomResource" if self.custom else self.kind
 
     @property
     def api_version(self) -> str:
@@ -47,19 +50,23 @@ class Resource:
         return f'"kind":"{self.kind}","apiVersion":"{self.api_version}",'.encode()
 
 
+# What autoscaling clients see of a resource that has replicas.
+SCALES = Resource("scales", "scale", "Scale", group="autoscaling")
+
 # zero_value: what Go prints after the metadata of an empty object, as seen in bookmarks.
 PODS = Resource(
     "pods", "pod", "Pod", short_names=("po",), categories=("all",), storage_hash="xPOwRZ+Yhw8=",
-    zero_value=',"spec":{"containers":null},"status":{}',
+    zero_value=',"spec":{"containers":null},"status":{}', subresources=("status",),
 )  # fmt: skip
 SECRETS = Resource("secrets", "secret", "Secret", storage_hash="S6u1pOWzb84=")
 CONFIG_MAPS = Resource("configmaps", "configmap", "ConfigMap", short_names=("cm",), storage_hash="qFsyl6wFWjQ=")
 NAMESPACES = Resource(
     "namespaces", "namespace", "Namespace", namespaced=False, verbs=NAMESPACE_VERBS, short_names=("ns",),
-    storage_hash="Q3oi5N2YM8M=", zero_value=',"spec":{},"status":{}',
+    storage_hash="Q3oi5N2YM8M=", zero_value=',"spec":{},"status":{}', subresources=("status",),
 )  # fmt: skip
 NODES = Resource(
     "nodes", "node", "Node", namespaced=False, short_names=("no",), storage_hash="XwShjMxG9Fs=",
+    subresources=("status",),
     zero_value=',"spec":{},"status":{"daemonEndpoints":{"kubeletEndpoint":{"Port":0}},"nodeInfo":{"machineID":"",'
     '"systemUUID":"","bootID":"","kernelVersion":"","osImage":"","containerRuntimeVersion":"","kubeletVersion":"",'
     '"kubeProxyVersion":"","operatingSystem":"","architecture":""}}',
@@ -74,10 +81,25 @@ SERVICE_ACCOUNTS = Resource(
 )
 SERVICES = Resource(
     "services", "service", "Service", short_names=("svc",), categories=("all",), storage_hash="0/CO1lhkEBI=",
-    zero_value=',"spec":{},"status":{"loadBalancer":{}}',
+    zero_value=',"spec":{},"status":{"loadBalancer":{}}', subresources=("status",),
 )  # fmt: skip
-WIDGETS = Resource("widgets", "widget", "Widget", group="example.com", verbs=CUSTOM_VERBS, storage_hash="gIwvi5rymmg=")
+WIDGETS = Resource(
+    "widgets", "widget", "Widget", group="example.com", verbs=CUSTOM_VERBS, storage_hash="gIwvi5rymmg=", custom=True
+)
+WORKLOAD_ZERO = ',"spec":{"selector":null,"template":{"metadata":{},"spec":{"containers":null}}%s},"status":{%s}'
+DEPLOYMENTS = Resource(
+    "deployments", "deployment", "Deployment", group="apps", short_names=("deploy",), categories=("all",),
+    storage_hash="8aSe+NMegvE=", zero_value=WORKLOAD_ZERO % (',"strategy":{}', ""), subresources=("scale", "status"),
+)  # fmt: skip
+REPLICA_SETS = Resource(
+    "replicasets", "replicaset", "ReplicaSet", group="apps", short_names=("rs",), categories=("all",),
+    storage_hash="P1RzHs8/mWQ=", zero_value=WORKLOAD_ZERO % ("", '"replicas":0'), subresources=("scale", "status"),
+)  # fmt: skip
 
-RESOURCES = (CONFIG_MAPS, EVENTS, NAMESPACES, NODES, PODS, SECRETS, SERVICE_ACCOUNTS, SERVICES, WIDGETS)
-GROUPS = ("", "example.com")
+RESOURCES = (
+    CONFIG_MAPS, EVENTS, NAMESPACES, NODES, PODS, SECRETS, SERVICE_ACCOUNTS, SERVICES, DEPLOYMENTS, REPLICA_SETS,
+    WIDGETS,
+)  # fmt: skip
+CUSTOM_GROUP = "example.com"
+GROUPS = tuple(dict.fromkeys(resource.group for resource in RESOURCES))
 BY_NAME = {(resource.group, resource.version, resource.plural): resource for resource in RESOURCES}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from aiohttp import hdrs, web
 
-from proxy.backend import discovery, listoptions, openapi, requestpath, status
+from proxy.backend import discovery, listoptions, openapi, openapiv2, requestpath, reviews, status
 from proxy.backend.reply import Reply
+from proxy.backend.reviews import Review
 from proxy.backend.status import ApiError, PlainError
 from proxy.backend.store import Store
 from proxy.backend.streams import subresources
 from proxy.backend.streams.subresources import Subresources
-from proxy.backend.verbs import BODY_LIMIT, Behaviour, Verbs
+from proxy.backend.verbs import BODY_LIMIT, Behaviour, Verbs, body_type
 
 # What a real apiserver tells anybody.
 PUBLIC = (*discovery.HEALTH, "version")
@@ -56,18 +57,29 @@ class Backend:
         """Find out what a path means."""
         parts = requestpath.segments(reply.request.rel_url.raw_path)
         path = "/".join(parts)
-        if path == openapi.V2_PATH:
-            return await reply.blob(self.documents[path], openapi.V2_TYPE)
+        if path == openapi.V2_PATH and "protobuf" in reply.accept:
+            return await reply.blob(openapiv2.document(), openapiv2.MEDIA_TYPE)
+        if path in {"api", "apis"} and (version := discovery.aggregated_version(reply.accept)):
+            return await reply.aggregated(discovery.aggregated(path, version), version)
         if document := self.documents.get(path):
             return await reply.document(document)
         if parts and parts[0] in discovery.HEALTH:
             return await reply.text("ok")
+        if review := reviews.BY_PATH.get(path):
+            return await self.review(reply, review)
         if not requestpath.names_resource(parts):
             raise PlainError(404, requestpath.NOT_FOUND)
         target = requestpath.parse(parts)
         if subresources.serves(target):
             return await self.subresources.serve(reply, target)
         return await Verbs(self.store, self.behaviour, reply, target).serve()
+
+    async def review(self, reply: Reply, review: Review) -> web.StreamResponse:
+        """Answer what a client asks about itself."""
+        if reply.request.method != "POST":
+            raise status.method_not_allowed()
+        answer = review.create(await reply.request.read(), body_type(reply.request))
+        return await reply.document(answer + b"\n", code=201)
 
 
 async def drop_server_header(request: web.Request, response: web.StreamResponse) -> None:

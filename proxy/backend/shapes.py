@@ -11,8 +11,6 @@ import random
 from collections.abc import Mapping
 from typing import Protocol
 
-import msgspec
-
 from proxy.backend import gojson, podspec
 
 # An odd multiplier maps indexes to 48-bit UID tails one to one.
@@ -56,14 +54,6 @@ def positional(text: bytes) -> bytes:
     return text
 
 
-def go_bytes(value: object) -> bytes:
-    """Encode a value whose keys already stand in Go's struct order."""
-    text = msgspec.json.encode(value)
-    for character, escape in gojson.ESCAPES:
-        text = text.replace(character, escape)
-    return text
-
-
 def uid_template(source: random.Random) -> str:
     """Return a version 4 UID whose tail is filled in for each object."""
     digits = f"{source.getrandbits(72):018x}"
@@ -80,7 +70,7 @@ class PodShape:
         for number in range(variants):
             source = random.Random(f"{seed}-pod-{number}")
             pod = podspec.build(source, number, uid_template(source), size, nodes)
-            head, middle, between, tail = self.cut(go_bytes(pod.document))
+            head, middle, between, tail = self.cut(gojson.print_in_order(pod.document))
             self.variants.append((positional(head), middle, between, tail))
             self.label_maps.append(pod.labels)
 
@@ -144,7 +134,7 @@ class DataShape:
     """Secrets and ConfigMaps: a head, one large value, a tail."""
 
     def __init__(self, document: object, pool: DataPool, size: int) -> None:
-        head, tail = go_bytes(document).split(b"@DATA@")
+        head, tail = gojson.print_in_order(document).split(b"@DATA@")
         self.head = positional(head)
         self.tail = tail
         self.pool = pool

@@ -8,20 +8,35 @@ from dataclasses import dataclass, replace
 
 from aiohttp import hdrs, web
 
-from proxy.backend import following, listoptions, negotiation, status, watch, writes
+from proxy.backend import (
+    deletion,
+    following,
+    listoptions,
+    manifest,
+    negotiation,
+    patching,
+    scales,
+    status,
+    watch,
+    writeoptions,
+)
 from proxy.backend.encoding import Printer
+from proxy.backend.kinds import protobuf
 from proxy.backend.listoptions import ListOptions
 from proxy.backend.negotiation import Form
 from proxy.backend.reply import JSON, Reply
 from proxy.backend.requestpath import Target
+from proxy.backend.resources import SCALES
+from proxy.backend.scales import Scaler
 from proxy.backend.status import ApiError, PlainError
 from proxy.backend.store import Page, Store
+from proxy.backend.writeoptions import WriteOptions
+from proxy.backend.writes import Clock, Writer
 
 # What a real apiserver takes as the body of a write.
 BODY_LIMIT = 3 << 20
-BODY_TYPES = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+BODY_TYPES = (JSON, "application/yaml", protobuf.MEDIA_TYPE)
 INCLUDE_OBJECT = ("", "None", "Metadata", "Object")
-SERVED_SUBRESOURCES = ("", "status")
 # What the timeout filter writes where nothing has been sent yet: no kind, and not negotiated.
 TIMEOUT_BODY = (
     '{"metadata":{},"status":"Failure","message":"Timeout: request did not complete within the allotted timeout",'
@@ -101,12 +116,15 @@ class Verbs:
         target = self.target
         printer = self.printer()
         printer.accepted.check(listed=False, go_type=target.resource.kind)
-        if target.subresource not in SERVED_SUBRESOURCES:
+        if target.subresource and target.subresource not in target.resource.subresources:
             raise status.unknown_resource()
         found = self.store.collections[target.resource].get(target.key)
         if found is None:
             raise status.not_found(target.resource.plural, target.resource.group, target.name)
-        body = printer.answer(found.item(), found.version) + b"\n"
+        item = found.item()
+        if target.subresource == "scale":
+            printer, item = replace(printer, resource=SCALES), scales.scale(manifest.stored(item))
+        body = printer.answer(item, found.version) + b"\n"
         return await self.reply.document(body, accepted=printer.accepted)
 
     async def watch(self, options: ListOptions) -> web.StreamResponse:
@@ -123,40 +141,56 @@ class Verbs:
 
     async def write(self, method: str) -> web.StreamResponse:
         """Answer a create, update, patch or delete."""
+        if self.target.subresource and self.target.subresource not in self.target.resource.subresources:
+            raise status.unknown_resource()
         printer = self.printer()
-        clock = writes.Clock(time.monotonic(), time.time())
-        dry_run = self.reply.query.get("dryRun") == "All"
-        writer = writes.Writer(self.store, self.target, clock, dry_run=dry_run)
-        if method == "DELETE" and not self.target.name:
-            return await self.delete_collection(writer, printer)
-        if method == "DELETE":
-            return await self.reply.document(writer.delete() + b"\n")
         body = await self.body()
+        if method == "DELETE":
+            return await self.delete(printer, body)
+        writer = self.writer(method)
         code, item = self.change(method, writer, body)
+        printer = replace(printer, resource=SCALES) if self.target.subresource == "scale" else printer
         document = printer.answer(item, self.store.version) + b"\n"
-        return await self.reply.document(document, code=code, accepted=printer.accepted)
+        return await self.reply.document(document, code=code, accepted=printer.accepted, warnings=writer.warnings)
 
-    def change(self, method: str, writer: writes.Writer, body: bytes) -> tuple[int, bytes]:
+    def writer(self, method: str) -> Writer:
+        """Return what carries out a write."""
+        request = self.reply.request
+        kind = {"POST": "CreateOptions", "PUT": "UpdateOptions"}.get(method, "PatchOptions")
+        applies = method == "PATCH" and request.content_type == patching.APPLY_PATCH
+        agent = request.headers.get(hdrs.USER_AGENT, "")
+        options = writeoptions.parse(self.reply.query, agent, kind=kind, applies=applies)
+        return Writer(self.store, self.target, Clock(time.monotonic(), time.time()), options)
+
+    def change(self, method: str, writer: Writer, body: bytes) -> tuple[int, bytes]:
         """Create or change an object, and return the answer's code and the object."""
         placed = bool(self.target.namespace) or not self.target.resource.namespaced
+        scaler = Scaler(writer) if self.target.subresource == "scale" else None
         match method, bool(self.target.name):
             case "POST", False if placed:
-                self.check_content_type()
-                return 201, writer.create(body)
+                return 201, writer.create(manifest.parse(self.target.resource, body, self.media_type()))
+            case "PUT", True if scaler:
+                return 200, scaler.update(body, self.media_type())
             case "PUT", True:
-                self.check_content_type()
-                return 200, writer.update(body)
+                return 200, writer.update(manifest.parse(self.target.resource, body, self.media_type()))
+            case "PATCH", True if scaler:
+                return 200, scaler.patch(self.reply.request.content_type, body)
             case "PATCH", True:
-                return 200, writer.patch(self.reply.request.content_type, body)
+                return patching.patch(writer, self.reply.request.content_type, body)
             case _:
                 raise status.method_not_allowed()
 
-    async def delete_collection(self, writer: writes.Writer, printer: Printer) -> web.StreamResponse:
-        """Delete what is selected, and answer it as a List."""
+    async def delete(self, printer: Printer, body: bytes) -> web.StreamResponse:
+        """Delete an object, or what is selected, which is answered as a List."""
+        options = deletion.parse(body, self.media_type(), self.reply.query)
+        writer = Writer(self.store, self.target, Clock(time.monotonic(), time.time()), WriteOptions())
+        deleter = deletion.Deleter(writer, options)
+        if self.target.name:
+            return await self.reply.document(deleter.delete() + b"\n")
         if "deletecollection" not in self.target.resource.verbs:
             raise status.method_not_allowed()
         page = self.page(listoptions.parse(self.reply.query, watch=False))
-        pieces = printer.pages(writer.delete_collection(page))
+        pieces = printer.pages(deleter.delete_collection(page))
         response = self.reply.response(200)
         return await self.reply.pieces(response, printer.accepted, pieces, streaming=self.behaviour.streaming)
 
@@ -168,9 +202,15 @@ class Verbs:
             message = f"Request entity too large: limit is {BODY_LIMIT}"
             raise ApiError(413, "RequestEntityTooLarge", message, status.Details()) from None
 
-    def check_content_type(self) -> None:
-        """Refuse what isn't JSON."""
-        request = self.reply.request
-        if request.headers.get(hdrs.CONTENT_TYPE) and request.content_type != JSON:
-            text = "the body of the request was in an unknown format - accepted media types include:"
-            raise writes.unsupported_media(f"{text} {BODY_TYPES}")
+    def media_type(self) -> str:
+        """Return the format of the body, or refuse it; custom resources have no protobuf."""
+        return body_type(self.reply.request, custom=self.target.resource.custom)
+
+
+def body_type(request: web.Request, *, custom: bool = False) -> str:
+    """Return the format of a body, or refuse it."""
+    accepted = tuple(one for one in BODY_TYPES if not custom or one != protobuf.MEDIA_TYPE)
+    given = request.content_type if request.headers.get(hdrs.CONTENT_TYPE) else JSON
+    if given not in accepted:
+        raise patching.unsupported_media(accepted)
+    return given

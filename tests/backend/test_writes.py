@@ -114,7 +114,7 @@ async def test_a_merge_patch_merges_and_removes(client: Client) -> None:
     _, patched = await send(client, "PATCH", path, {"metadata": {"labels": {"a": "b"}}, "spec": {"f": None}}, MERGE)
     assert patched["metadata"]["labels"] == {"a": "b"}  # type: ignore[index]
     assert "f" not in patched["spec"]  # type: ignore[operator]
-    assert (await send(client, "PATCH", path, {}, {"Content-Type": "application/json-patch+json"}))[0] == 415
+    assert (await send(client, "PATCH", path, {}, {"Content-Type": "application/strategic-merge-patch+json"}))[0] == 415
 
 
 async def test_deleting(client: Client) -> None:
@@ -136,7 +136,8 @@ async def test_deleting_a_collection_answers_what_was_deleted(client: Client) ->
     assert (await send(client, "DELETE", "/api/v1/namespaces"))[0] == 405
 
 
-async def test_only_json_is_taken(client: Client) -> None:
-    """415 for protobuf, 413 for more than three megabytes."""
-    assert (await send(client, "POST", PODS, {}, {"Content-Type": "application/vnd.kubernetes.protobuf"}))[0] == 415
+async def test_other_formats_are_refused(client: Client) -> None:
+    """415 for CBOR, and for protobuf where it is a custom resource; 413 for more than three megabytes."""
+    assert (await send(client, "POST", PODS, {}, {"Content-Type": "application/cbor"}))[0] == 415
+    assert (await send(client, "POST", WIDGETS, {}, {"Content-Type": "application/vnd.kubernetes.protobuf"}))[0] == 415
     assert (await send(client, "POST", PODS, {"x": "y" * (3 << 20)}))[0] == 413
