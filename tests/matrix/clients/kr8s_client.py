@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 
 import kr8s.asyncio
 from kr8s.asyncio.objects import APIObject, ConfigMap, Pod, Table, new_class
@@ -183,12 +184,19 @@ async def follow_logs(cell: Cell) -> object:
     return [number - numbers[0] for number in numbers]
 
 
+def free_port() -> int:
+    """Return a port that is free; kr8s's own choice may be one that is not."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
 @OPERATIONS.add
 async def port_forward(cell: Cell) -> object:
     """Forward two ports, and use each."""
     pod, answers = await found(cell, Pod, "web"), []
     for port, sent, end in ((7, b"echo", b"echo"), (80, HTTP, b"/hello\n")):
-        async with asyncio.timeout(20), pod.portforward(port, local_port="auto") as local:
+        async with asyncio.timeout(20), pod.portforward(port, local_port=free_port()) as local:
             reader, writer = await asyncio.open_connection("127.0.0.1", local)
             writer.write(sent)
             answers.append((await reader.readuntil(end)).decode())

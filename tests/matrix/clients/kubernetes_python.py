@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import threading
+from contextlib import closing
 
 import kubernetes
 from kubernetes import client, dynamic, stream
@@ -273,7 +274,7 @@ def port_forward(cell: Cell) -> object:
     """Forward two ports, and use each."""
     call = core(cell).connect_get_namespaced_pod_portforward
     forwarded = stream.portforward(call, "web", cell.namespace, ports="7,80")
-    with forwarded.socket(7) as echo, forwarded.socket(80) as http:
+    with closing(forwarded.socket(7)) as echo, closing(forwarded.socket(80)) as http:
         echo.setblocking(True)
         http.setblocking(True)
         echo.settimeout(20)
