@@ -37,6 +37,7 @@ class Setting:
     encoder: str
     mode: str
     operations: Sequence[str]
+    pods: int = PODS
 
 
 SETTINGS = (
@@ -118,9 +119,9 @@ def run(clients: Sequence[Client], settings: Iterable[Setting], scratch: Path) -
 def run_setting(clients: Sequence[Client], setting: Setting, scratch: Path) -> Table:
     """Run all clients in one setting."""
     table = Table(setting)
-    pods = ("--pods", str(PODS), "--widgets", str(WIDGETS), "--namespaces", "1", "--log-interval-seconds", "0.1")
+    objects = ("--pods", str(setting.pods), "--widgets", str(WIDGETS), "--namespaces", "1")
     with (
-        Server("backend", "--encoder", setting.encoder, *pods) as backend,
+        Server("backend", "--encoder", setting.encoder, *objects, "--log-interval-seconds", "0.1") as backend,
         Server(
             "serve", "--upstream", backend.url, "--mode", setting.mode, "--admin-listen", "127.0.0.1:0",
             "--no-access-log",
