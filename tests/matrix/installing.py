@@ -126,10 +126,12 @@ def node_client() -> Client:
     for file in ("package.json", "package-lock.json", "client.mjs"):
         shutil.copy(source / file, folder / file)
     shutil.copy(HERE / "clients" / "objects.json", folder.parent)
-    command = [npm, "ci", "--prefix", str(folder), "--no-audit", "--no-fund", "--loglevel=error"]
-    if reason := install(folder / "node_modules", lock, [command]):
+    node = str(folder / "node_modules" / ".bin" / "node")
+    ci = [npm, "ci", "--prefix", str(folder), "--no-audit", "--no-fund", "--loglevel=error"]
+    # A Node comes by an install script, which an npm may be told not to run.
+    if reason := install(folder / "node_modules", lock, [ci, [node, "--version"]]):
         return Client(name, version, missing=f"npm could not install it ({reason}); it needs a package registry")
-    return Client(name, version, (str(folder / "node_modules" / ".bin" / "node"), str(folder / "client.mjs")))
+    return Client(name, version, (node, str(folder / "client.mjs")))
 
 
 def install(folder: Path, wanted: bytes, commands: list[list[str]]) -> str:
