@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from msgspec import Raw, Struct
 
-from proxy.backend import gojson, resources
+from proxy.backend import gojson, resources, summaries
+from proxy.backend.ages import UNKNOWN, age
 from proxy.backend.resources import Resource
-
-Cell = str | int | None
-NONE = "<none>"
-UNKNOWN = "<unknown>"
-
-MINUTE, HOUR, DAY, YEAR = 60, 3600, 86400, 365 * 86400
+from proxy.backend.summaries import NONE, Cell
 
 
 class Meta(Struct, frozen=True):
@@ -123,10 +118,17 @@ class NodeStatus(Struct, frozen=True):
     nodeInfo: NodeInfo = NodeInfo()  # noqa: N815
 
 
+class NodeSpec(Struct, frozen=True):
+    """The part of a Node's spec that rows show."""
+
+    unschedulable: bool = False
+
+
 class Node(Struct, frozen=True):
     """A Node."""
 
     metadata: Meta
+    spec: NodeSpec = NodeSpec()
     status: NodeStatus = NodeStatus()
 
 
@@ -157,7 +159,7 @@ def pod_cells(item: bytes, now: float) -> list[Cell]:
     restarts = sum(status.restartCount for status in statuses)
     return [
         pod.metadata.name, f"{ready}/{len(pod.spec.containers or [])}", pod_status(pod.status), str(restarts),
-        age(pod.metadata, now), pod.status.podIP or NONE, pod.spec.nodeName or NONE,
+        age(pod.metadata.creationTimestamp, now), pod.status.podIP or NONE, pod.spec.nodeName or NONE,
         pod.status.nominatedNodeName or NONE, NONE,
     ]  # fmt: skip
 
@@ -174,19 +176,19 @@ def pod_status(status: PodStatus) -> str:
 def secret_cells(item: bytes, now: float) -> list[Cell]:
     """Return the row of a Secret."""
     secret = gojson.decode(item, Data)
-    return [secret.metadata.name, secret.type, len(secret.data or {}), age(secret.metadata, now)]
+    return [secret.metadata.name, secret.type, len(secret.data or {}), age(secret.metadata.creationTimestamp, now)]
 
 
 def configmap_cells(item: bytes, now: float) -> list[Cell]:
     """Return the row of a ConfigMap."""
     config = gojson.decode(item, Data)
-    return [config.metadata.name, len(config.data or {}), age(config.metadata, now)]
+    return [config.metadata.name, len(config.data or {}), age(config.metadata.creationTimestamp, now)]
 
 
 def namespace_cells(item: bytes, now: float) -> list[Cell]:
     """Return the row of a Namespace."""
     namespace = gojson.decode(item, Namespace)
-    return [namespace.metadata.name, namespace.status.phase, age(namespace.metadata, now)]
+    return [namespace.metadata.name, namespace.status.phase, age(namespace.metadata.creationTimestamp, now)]
 
 
 def node_cells(item: bytes, now: float) -> list[Cell]:
@@ -195,8 +197,9 @@ def node_cells(item: bytes, now: float) -> list[Cell]:
     ready = any(condition.type == "Ready" and condition.status == "True" for condition in node.status.conditions or [])
     internal = [address.address for address in node.status.addresses or [] if address.type == "InternalIP"]
     info = node.status.nodeInfo
+    state = ("Ready" if ready else "NotReady") + (",SchedulingDisabled" if node.spec.unschedulable else "")
     return [
-        node.metadata.name, "Ready" if ready else "NotReady", NONE, age(node.metadata, now), info.kubeletVersion,
+        node.metadata.name, state, NONE, age(node.metadata.creationTimestamp, now), info.kubeletVersion,
         internal[0] if internal else NONE, NONE, info.osImage or UNKNOWN, info.kernelVersion or UNKNOWN,
         info.containerRuntimeVersion or UNKNOWN,
     ]  # fmt: skip
@@ -224,42 +227,10 @@ PRINTERS: dict[Resource, Callable[[bytes, float], list[Cell]]] = {
     resources.NAMESPACES: namespace_cells,
     resources.NODES: node_cells,
     resources.WIDGETS: widget_cells,
+    **summaries.PRINTERS,
 }
 
 
 def cells(resource: Resource, item: bytes, now: float) -> list[Cell]:
     """Return the cells of one object."""
     return PRINTERS.get(resource, default_cells)(item, now)
-
-
-def age(metadata: Meta, now: float) -> str:
-    """How long ago an object was made, as kubectl shows it."""
-    if not metadata.creationTimestamp:
-        return UNKNOWN
-    created = datetime.fromisoformat(metadata.creationTimestamp)
-    return human_duration(int(now - created.astimezone(UTC).timestamp()))
-
-
-def human_duration(seconds: int) -> str:
-    """Return a duration with two significant units at most (apimachinery's HumanDuration)."""
-    if seconds < 2 * MINUTE:
-        return f"{max(seconds, 0)}s"
-    if seconds < 10 * MINUTE:
-        return pair(seconds, (MINUTE, "m"), (1, "s"))
-    if seconds < 3 * HOUR:
-        return f"{seconds // MINUTE}m"
-    if seconds < 8 * HOUR:
-        return pair(seconds, (HOUR, "h"), (MINUTE, "m"))
-    if seconds < 2 * DAY:
-        return f"{seconds // HOUR}h"
-    if seconds < 8 * DAY:
-        return pair(seconds, (DAY, "d"), (HOUR, "h"))
-    if seconds < 2 * YEAR:
-        return f"{seconds // DAY}d"
-    return pair(seconds, (YEAR, "y"), (DAY, "d")) if seconds < 8 * YEAR else f"{seconds // YEAR}y"
-
-
-def pair(seconds: int, large: tuple[int, str], small: tuple[int, str]) -> str:
-    """Two units, without a second one that is zero."""
-    rest = seconds % large[0] // small[0]
-    return f"{seconds // large[0]}{large[1]}" + (f"{rest}{small[1]}" if rest else "")

@@ -144,7 +144,7 @@ class Collection:
         for segment in segments:
             if isinstance(segment, Span):
                 yield from self.select_span(segment, selection)
-            elif selection.matches(segment.key, segment.labels):
+            elif selection.matches(segment):
                 yield segment
 
     def select_span(self, span: Span, selection: Selection) -> Iterator[Span]:
@@ -174,7 +174,9 @@ class Collection:
         """Whether a member of the population is selected."""
         if not selection.matches_labels(self.population.labels(position)):
             return False
-        return selection.by_labels_only or selection.matches_key(self.population.key(position))
+        if not (selection.by_labels_only or selection.matches_key(self.population.key(position))):
+            return False
+        return not selection.contents or selection.matches_content(self.generated(position).item)
 
     def last_key(self, segment: Segment) -> str:
         """Return the storage key that a segment ends with."""

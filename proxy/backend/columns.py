@@ -71,6 +71,11 @@ def number(name: str, description: str) -> Column:
     return Column(name, "integer", "", description, 0)
 
 
+WORKLOAD: Final = (
+    text("Containers", "The names of the containers", 1),
+    text("Images", "The images of the containers", 1),
+    text("Selector", "The labels of its pods", 1),
+)
 COLUMNS: Final[dict[resources.Resource, tuple[Column, ...]]] = {
     resources.PODS: (
         NAME,
@@ -102,6 +107,44 @@ COLUMNS: Final[dict[resources.Resource, tuple[Column, ...]]] = {
         text("OS-Image", "OS Image reported by the node from /etc/os-release.", 1),
         text("Kernel-Version", "Kernel Version reported by the node from 'uname -r'.", 1),
         text("Container-Runtime", "ContainerRuntime Version reported by the node.", 1),
+    ),
+    resources.DEPLOYMENTS: (
+        NAME,
+        text("Ready", "Number of the pod with ready state"),
+        number("Up-to-date", "Pods of the current template"),
+        number("Available", "Pods that have been ready for at least minReadySeconds"),
+        AGE,
+        *WORKLOAD,
+    ),
+    resources.REPLICA_SETS: (
+        NAME,
+        number("Desired", "How many pods there should be"),
+        number("Current", "How many pods there are"),
+        number("Ready", "How many pods are ready"),
+        AGE,
+        *WORKLOAD,
+    ),
+    resources.SERVICES: (
+        NAME,
+        text("Type", "How the Service is exposed"),
+        text("Cluster-IP", "Its address inside of the cluster"),
+        text("External-IP", "Its addresses outside of the cluster"),
+        text("Port(s)", "The ports that it exposes"),
+        AGE,
+        text("Selector", "The labels of the pods behind it", 1),
+    ),
+    resources.SERVICE_ACCOUNTS: (NAME, number("Secrets", "How many Secrets it may use"), AGE),
+    resources.EVENTS: (
+        text("Last Seen", "When the Event was last observed"),
+        text("Type", "Normal or Warning"),
+        text("Reason", "Why the object has changed its state"),
+        text("Object", "The object that the Event is about"),
+        text("Subobject", "The part of that object", 1),
+        text("Source", "Who reports it", 1),
+        text("Message", "What has happened"),
+        text("First Seen", "When the Event was first observed", 1),
+        Column("Count", "string", "", "How often it was observed", 1),
+        Column("Name", "string", "name", NAME_TEXT, 1),
     ),
     resources.WIDGETS: (NAME, number("Size", "Custom resource definition column (in JSONPath format): .spec.n")),
 }

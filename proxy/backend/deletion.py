@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
-import yaml
 
 from proxy.backend import defaults, manifest, rollouts, status
 from proxy.backend.collection import namespace_scope
@@ -35,7 +34,16 @@ class DeleteOptions:
 
 def parse(body: bytes, media_type: str, query: Query) -> DeleteOptions:
     """Read DeleteOptions from the body, and from the query what isn't there."""
-    given = read(body, media_type) if body.strip() else {}
+    return of(read("DeleteOptions", body, media_type) if body.strip() else {}, query)
+
+
+def parse_eviction(body: bytes, media_type: str, query: Query) -> DeleteOptions:
+    """Read the DeleteOptions inside of an Eviction."""
+    return of(members(read("Eviction", body, media_type).get("deleteOptions")), query)
+
+
+def of(given: Json, query: Query) -> DeleteOptions:
+    """Check DeleteOptions, and take from the query what isn't in them."""
     preconditions = members(given.get("preconditions"))
     policy = manifest.text(given, "propagationPolicy") or query.get("propagationPolicy", "")
     if given.get("orphanDependents") is not None and not policy:
@@ -51,14 +59,14 @@ def parse(body: bytes, media_type: str, query: Query) -> DeleteOptions:
     return DeleteOptions(uid, version, policy, dry_run)
 
 
-def read(body: bytes, media_type: str) -> Json:
-    """Decode DeleteOptions."""
+def read(type_name: str, body: bytes, media_type: str) -> Json:
+    """Decode what is no object of a resource."""
     try:
         if media_type == protobuf.MEDIA_TYPE:
-            return protobuf.message("DeleteOptions", protobuf.unwrap(body).raw)
+            return protobuf.message(type_name, protobuf.unwrap(body).raw)
         value = members(manifest.decode(body, media_type))
-        return Reader().struct("DeleteOptions", {k: v for k, v in value.items() if k not in {"kind", "apiVersion"}})
-    except (msgspec.DecodeError, UnicodeDecodeError, yaml.YAMLError, protobuf.MalformedError, MismatchError) as error:
+        return Reader().struct(type_name, {k: v for k, v in value.items() if k not in {"kind", "apiVersion"}})
+    except (*manifest.UNDECODABLE, protobuf.MalformedError, MismatchError) as error:
         raise status.bad_request(f"couldn't get version/kind; json parse error: {error}") from None
 
 

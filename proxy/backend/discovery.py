@@ -13,11 +13,12 @@ from proxy.backend.resources import GROUPS, PODS, RESOURCES, SCALES, SERVICES, R
 HEALTH = ("healthz", "readyz", "livez")
 # The subresources that a kubelet answers.
 STREAMED = {PODS: ("attach", "exec", "log", "portforward", "proxy"), SERVICES: ("proxy",)}
-STREAM_VERBS = {
+SUBRESOURCE_VERBS = {
     "log": ("get",), "proxy": ("create", "delete", "get", "patch", "update"), "status": ("get", "patch", "update"),
-    "scale": ("get", "patch", "update"),
+    "scale": ("get", "patch", "update"), "eviction": ("create",),
 }  # fmt: skip
-STREAM_KINDS = {"attach": "PodAttachOptions", "exec": "PodExecOptions", "portforward": "PodPortForwardOptions"}
+FOREIGN = {"scale": (SCALES.group, SCALES.kind), "eviction": ("policy", "Eviction")}
+SUBRESOURCE_KINDS = {"attach": "PodAttachOptions", "exec": "PodExecOptions", "portforward": "PodPortForwardOptions"}
 AGGREGATED = "apidiscovery.k8s.io"
 
 
@@ -71,10 +72,9 @@ def described(resource: Resource) -> ApiResource:
 def subresources(resource: Resource) -> Iterator[ApiResource]:
     """Yield the subresources of a resource."""
     for name in sorted((*STREAMED.get(resource, ()), *resource.subresources)):
-        verbs = STREAM_VERBS.get(name, ("create", "get"))
-        scales = name == "scale"
-        group, version = (SCALES.group, SCALES.version) if scales else (UNSET, UNSET)
-        kind = SCALES.kind if scales else STREAM_KINDS.get(name, resource.kind)
+        verbs = SUBRESOURCE_VERBS.get(name, ("create", "get"))
+        group, kind = FOREIGN.get(name, (UNSET, SUBRESOURCE_KINDS.get(name, resource.kind)))
+        version = "v1" if group else UNSET
         yield ApiResource(f"{resource.plural}/{name}", "", resource.namespaced, group, version, kind, verbs)
 
 

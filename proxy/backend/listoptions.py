@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
@@ -80,8 +81,8 @@ class ListOptions:
         return bool(self.initial_events) and self.bookmarks
 
 
-def parse(query: Query, *, watch: bool | None = None) -> ListOptions:
-    """Parse and validate; `watch` is given where the path has decided it."""
+def parse(query: Query, *, watch: bool | None = None, selectable: Collection[str] = ()) -> ListOptions:
+    """Parse and validate; `watch` is given where the path has decided it, `selectable` by the resource."""
     version, match = query.get("resourceVersion", ""), query.get("resourceVersionMatch", "")
     options = ListOptions(
         watch=boolean(query, "watch") if watch is None else watch,
@@ -92,7 +93,7 @@ def parse(query: Query, *, watch: bool | None = None) -> ListOptions:
         bookmarks=boolean(query, "allowWatchBookmarks"),
         initial_events=boolean(query, "sendInitialEvents") if "sendInitialEvents" in query else None,
         timeout_seconds=max(integer(query, "timeoutSeconds"), 0),
-        selection=selectors.parse(query.get("labelSelector", ""), query.get("fieldSelector", "")),
+        selection=selectors.parse(query.get("labelSelector", ""), query.get("fieldSelector", ""), selectable),
     )
     faults = watch_faults(options) if options.watch else list_faults(options)
     if faults:

@@ -18,6 +18,8 @@ from proxy.backend.resources import Resource
 from proxy.backend.status import ApiError, bad_request
 
 JSON = "application/json"
+# What decode() raises for a body that is neither.
+UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, yaml.YAMLError, RecursionError, TypeError)
 YAML = ("application/yaml", "application/apply-patch+yaml")
 
 
@@ -62,7 +64,7 @@ def parse(resource: Resource, body: bytes, media_type: str = JSON) -> Manifest:
             value: object = protobuf.message(resource.type_name, envelope.raw)
         else:
             value = decode(body, media_type)
-    except (msgspec.DecodeError, UnicodeDecodeError, yaml.YAMLError, RecursionError, protobuf.MalformedError) as error:
+    except (*UNDECODABLE, protobuf.MalformedError) as error:
         raise unrecognised(resource, error) from None
     return read(resource, value)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 
 import msgspec
-import yaml
 from msgspec import UNSET
 
 from proxy.backend import gojson, manifest, status
@@ -113,7 +112,7 @@ class Application:
         """Read a configuration: the fields that somebody sets, and no others."""
         try:
             value = manifest.decode(body, APPLY_PATCH)
-        except (msgspec.DecodeError, UnicodeDecodeError, yaml.YAMLError, RecursionError, TypeError) as error:
+        except manifest.UNDECODABLE as error:
             raise status.bad_request(f"error decoding YAML: {error}") from None
         if not isinstance(value, dict):
             raise status.bad_request("error decoding YAML: a configuration is an object")

@@ -28,6 +28,8 @@ class Resource:
     # Custom resources print sorted keys, with kind and apiVersion in every item and metadata last.
     custom: bool = False
     subresources: tuple[str, ...] = ()
+    # The fields that selectors may name besides metadata.name and metadata.namespace.
+    selectable: tuple[str, ...] = ()
 
     @property
     def type_name(self) -> str:
@@ -56,17 +58,22 @@ SCALES = Resource("scales", "scale", "Scale", group="autoscaling")
 # zero_value: what Go prints after the metadata of an empty object, as seen in bookmarks.
 PODS = Resource(
     "pods", "pod", "Pod", short_names=("po",), categories=("all",), storage_hash="xPOwRZ+Yhw8=",
-    zero_value=',"spec":{"containers":null},"status":{}', subresources=("status",),
+    zero_value=',"spec":{"containers":null},"status":{}', subresources=("eviction", "status"),
+    selectable=(
+        "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork",
+        "status.phase", "status.podIP", "status.nominatedNodeName",
+    ),
 )  # fmt: skip
-SECRETS = Resource("secrets", "secret", "Secret", storage_hash="S6u1pOWzb84=")
+SECRETS = Resource("secrets", "secret", "Secret", storage_hash="S6u1pOWzb84=", selectable=("type",))
 CONFIG_MAPS = Resource("configmaps", "configmap", "ConfigMap", short_names=("cm",), storage_hash="qFsyl6wFWjQ=")
 NAMESPACES = Resource(
     "namespaces", "namespace", "Namespace", namespaced=False, verbs=NAMESPACE_VERBS, short_names=("ns",),
     storage_hash="Q3oi5N2YM8M=", zero_value=',"spec":{},"status":{}', subresources=("status",),
+    selectable=("status.phase",),
 )  # fmt: skip
 NODES = Resource(
     "nodes", "node", "Node", namespaced=False, short_names=("no",), storage_hash="XwShjMxG9Fs=",
-    subresources=("status",),
+    subresources=("status",), selectable=("spec.unschedulable",),
     zero_value=',"spec":{},"status":{"daemonEndpoints":{"kubeletEndpoint":{"Port":0}},"nodeInfo":{"machineID":"",'
     '"systemUUID":"","bootID":"","kernelVersion":"","osImage":"","containerRuntimeVersion":"","kubeletVersion":"",'
     '"kubeProxyVersion":"","operatingSystem":"","architecture":""}}',
@@ -75,6 +82,11 @@ EVENTS = Resource(
     "events", "event", "Event", short_names=("ev",), storage_hash="r2yiGXH7wu8=", cached=False,
     zero_value=',"involvedObject":{},"source":{},"firstTimestamp":null,"lastTimestamp":null,"eventTime":null,'
     '"reportingComponent":"","reportingInstance":""',
+    selectable=(
+        "involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid",
+        "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason",
+        "reportingComponent", "source", "type",
+    ),
 )  # fmt: skip
 SERVICE_ACCOUNTS = Resource(
     "serviceaccounts", "serviceaccount", "ServiceAccount", short_names=("sa",), storage_hash="pbx9ZvyFpBE="
@@ -82,6 +94,7 @@ SERVICE_ACCOUNTS = Resource(
 SERVICES = Resource(
     "services", "service", "Service", short_names=("svc",), categories=("all",), storage_hash="0/CO1lhkEBI=",
     zero_value=',"spec":{},"status":{"loadBalancer":{}}', subresources=("status",),
+    selectable=("spec.clusterIP", "spec.type"),
 )  # fmt: skip
 WIDGETS = Resource(
     "widgets", "widget", "Widget", group="example.com", verbs=CUSTOM_VERBS, storage_hash="gIwvi5rymmg=", custom=True
@@ -94,6 +107,7 @@ DEPLOYMENTS = Resource(
 REPLICA_SETS = Resource(
     "replicasets", "replicaset", "ReplicaSet", group="apps", short_names=("rs",), categories=("all",),
     storage_hash="P1RzHs8/mWQ=", zero_value=WORKLOAD_ZERO % ("", '"replicas":0'), subresources=("scale", "status"),
+    selectable=("status.replicas",),
 )  # fmt: skip
 
 RESOURCES = (

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import msgspec
-
 from proxy.backend import gojson, manifest, status
 from proxy.backend.kinds import protobuf
 from proxy.backend.kinds.canonical import Json, MismatchError, Reader, members
@@ -45,7 +43,7 @@ class Review:
             else:
                 given = members(manifest.decode(body, media_type))
             return Reader().struct(self.kind, {k: v for k, v in given.items() if k not in {"kind", "apiVersion"}})
-        except (msgspec.DecodeError, UnicodeDecodeError, protobuf.MalformedError, MismatchError) as error:
+        except (*manifest.UNDECODABLE, protobuf.MalformedError, MismatchError) as error:
             text = f"the object provided is unrecognized (must be of type {self.kind}): {error}"
             raise status.bad_request(text) from None
 

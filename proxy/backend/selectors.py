@@ -3,17 +3,56 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
+from msgspec import Raw
+
+from proxy.backend import gojson
 from proxy.backend.status import bad_request
 
 TOKEN = re.compile(r"\s*(==|!=|=|!|,|\(|\)|>|<|[^\s=!,()<>]+)")
 FIELD_TERM = re.compile(r"^(.*?)(!=|==|=)(.*)$")
 EQUALS = ("=", "==")
 FIELDS = ("metadata.name", "metadata.namespace")
+# Where a field isn't called what it is.
+PATHS = {"source": ("source", "component")}
 
 Requirement = Callable[[Mapping[str, str]], bool]
+
+
+class Selectable(Protocol):
+    """What is selected: an object in the store."""
+
+    @property
+    def key(self) -> str:
+        """Its storage key."""
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Its labels."""
+
+    def item(self) -> bytes:
+        """Its bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a field selector wants of a field inside of an object."""
+
+    path: tuple[str, ...]
+    value: str
+    equal: bool
+
+    def holds(self, item: bytes) -> bool:
+        """Whether an object is so; what isn't there is empty, or false where it could be true."""
+        data: bytes | Raw = item
+        for name in self.path:
+            data = gojson.decode(data, dict[str, Raw]).get(name, Raw(b"{}"))
+        text = bytes(data).decode().strip('"')
+        absent = self.value if self.value == "false" else ""
+        return ((absent if text == "{}" else text) == self.value) is self.equal
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +64,7 @@ class Selection:
     namespace: str | None = None
     excluded_names: frozenset[str] = frozenset()
     excluded_namespaces: frozenset[str] = frozenset()
+    contents: tuple[Content, ...] = ()
 
     @property
     def everything(self) -> bool:
@@ -47,9 +87,16 @@ class Selection:
             return False
         return name not in self.excluded_names and namespace not in self.excluded_namespaces
 
-    def matches(self, key: str, labels: Mapping[str, str]) -> bool:
+    def matches_content(self, item: Callable[[], bytes]) -> bool:
+        """Whether an object's other fields are as selected; it is only printed where they matter."""
+        if not self.contents:
+            return True
+        data = item()
+        return all(content.holds(data) for content in self.contents)
+
+    def matches(self, value: Selectable) -> bool:
         """Whether an object is selected."""
-        return self.matches_key(key) and self.matches_labels(labels)
+        return self.matches_key(value.key) and self.matches_labels(value.labels) and self.matches_content(value.item)
 
 
 EVERYTHING = Selection()
@@ -151,8 +198,9 @@ def ordered(text: str, operator: str, number: int) -> bool:
     return int(text) > number if operator == ">" else int(text) < number
 
 
-def parse(labels: str, fields: str) -> Selection:
-    """Parse both selectors of a request."""
+def parse(labels: str, fields: str, selectable: Collection[str] = ()) -> Selection:
+    """Parse both selectors of a request; `selectable` are the fields that it may name besides those of every object."""
+    contents: list[Content] = []
     equal: dict[str, str] = {}
     unequal: dict[str, set[str]] = {field: set() for field in FIELDS}
     for term in filter(None, fields.split(",")):
@@ -160,6 +208,10 @@ def parse(labels: str, fields: str) -> Selection:
         if match is None:
             raise bad_request(f"invalid selector: '{fields}'; can't understand '{term}'")
         field, operator, value = match.groups()
+        if field in selectable:
+            path = PATHS.get(field) or tuple(field.split("."))
+            contents.append(Content(path, value, operator in EQUALS))
+            continue
         if field not in FIELDS:
             raise bad_request(f"field label not supported: {field}")
         if operator in EQUALS:
@@ -173,4 +225,5 @@ def parse(labels: str, fields: str) -> Selection:
         equal.get(namespace),
         frozenset(unequal[name]),
         frozenset(unequal[namespace]),
+        tuple(contents),
     )

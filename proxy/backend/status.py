@@ -86,6 +86,9 @@ class PlainError(Exception):
         self.lines = tuple(lines)
 
 
+SUCCESS = gojson.encode(Status("Status", "v1", {}, "Success", code=201))
+
+
 def success(name: str, group: str, plural: str, uid: str) -> bytes:
     """Return the Status that a delete answers."""
     details = Details(name, group or UNSET, plural, uid or UNSET)

@@ -73,7 +73,7 @@ class Verbs:
             return await self.write(method)
         if self.target.name and not self.target.watch:
             return await self.get()
-        options = listoptions.parse(self.reply.query, watch=True if self.target.watch else None)
+        options = self.list_options(watch=True if self.target.watch else None)
         return await (self.watch(options) if options.watch else self.list(options))
 
     def printer(self, *, tables: bool = True) -> Printer:
@@ -83,6 +83,10 @@ class Verbs:
         if include not in INCLUDE_OBJECT:
             raise status.bad_request(f"unrecognized includeObject value: {include}")
         return Printer(self.target.resource, accepted, include, time.time())
+
+    def list_options(self, *, watch: bool | None) -> ListOptions:
+        """Return what the query of a List or watch asks for."""
+        return listoptions.parse(self.reply.query, watch=watch, selectable=self.target.resource.selectable)
 
     def page(self, options: ListOptions) -> Page:
         """Return what a List selects."""
@@ -116,8 +120,9 @@ class Verbs:
         target = self.target
         printer = self.printer()
         printer.accepted.check(listed=False, go_type=target.resource.kind)
-        if target.subresource and target.subresource not in target.resource.subresources:
-            raise status.unknown_resource()
+        if target.subresource == "eviction":
+            raise status.method_not_allowed()
+        self.check_subresource()
         found = self.store.collections[target.resource].get(target.key)
         if found is None:
             raise status.not_found(target.resource.plural, target.resource.group, target.name)
@@ -141,17 +146,38 @@ class Verbs:
 
     async def write(self, method: str) -> web.StreamResponse:
         """Answer a create, update, patch or delete."""
-        if self.target.subresource and self.target.subresource not in self.target.resource.subresources:
-            raise status.unknown_resource()
+        self.check_subresource()
         printer = self.printer()
         body = await self.body()
         if method == "DELETE":
             return await self.delete(printer, body)
+        if self.target.subresource == "eviction":
+            return await self.evict(method, body)
         writer = self.writer(method)
-        code, item = self.change(method, writer, body)
+        try:
+            code, item = self.change(method, writer, body)
+        except RecursionError:
+            raise status.bad_request("the object is nested too deeply") from None
         printer = replace(printer, resource=SCALES) if self.target.subresource == "scale" else printer
         document = printer.answer(item, self.store.version) + b"\n"
         return await self.reply.document(document, code=code, accepted=printer.accepted, warnings=writer.warnings)
+
+    def check_subresource(self) -> None:
+        """Refuse a subresource that there isn't."""
+        if self.target.subresource and self.target.subresource not in self.target.resource.subresources:
+            raise status.unknown_resource()
+
+    async def evict(self, method: str, body: bytes) -> web.StreamResponse:
+        """Delete a pod as kubectl drain does; there is no budget that could forbid it."""
+        if method != "POST":
+            raise status.method_not_allowed()
+        options = deletion.parse_eviction(body, self.media_type(), self.reply.query)
+        deletion.Deleter(self.plain_writer(), options).delete()
+        return await self.reply.document(status.SUCCESS + b"\n", code=201)
+
+    def plain_writer(self) -> Writer:
+        """Return a writer without options, for what has others."""
+        return Writer(self.store, self.target, Clock(time.monotonic(), time.time()), WriteOptions())
 
     def writer(self, method: str) -> Writer:
         """Return what carries out a write."""
@@ -183,13 +209,12 @@ class Verbs:
     async def delete(self, printer: Printer, body: bytes) -> web.StreamResponse:
         """Delete an object, or what is selected, which is answered as a List."""
         options = deletion.parse(body, self.media_type(), self.reply.query)
-        writer = Writer(self.store, self.target, Clock(time.monotonic(), time.time()), WriteOptions())
-        deleter = deletion.Deleter(writer, options)
+        deleter = deletion.Deleter(self.plain_writer(), options)
         if self.target.name:
             return await self.reply.document(deleter.delete() + b"\n")
         if "deletecollection" not in self.target.resource.verbs:
             raise status.method_not_allowed()
-        page = self.page(listoptions.parse(self.reply.query, watch=False))
+        page = self.page(self.list_options(watch=False))
         pieces = printer.pages(deleter.delete_collection(page))
         response = self.reply.response(200)
         return await self.reply.pieces(response, printer.accepted, pieces, streaming=self.behaviour.streaming)

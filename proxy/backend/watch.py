@@ -85,7 +85,7 @@ class Watcher:
 
     def selects(self, value: StoredObject | None) -> bool:
         """Return whether an object is selected."""
-        return value is not None and self.options.selection.matches(value.key, value.labels)
+        return value is not None and self.options.selection.matches(value)
 
     def event(self, kind: str, value: StoredObject) -> bytes:
         """Print one event."""

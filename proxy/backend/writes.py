@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,6 +24,14 @@ from proxy.backend.writeoptions import WriteOptions
 
 SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 SUFFIX_LENGTH = 5
+MAX_NAME = 253
+LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+SUBDOMAIN = re.compile(rf"{LABEL}(\.{LABEL})*")
+SUBDOMAIN_TEXT = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
+    "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+    f"'{SUBDOMAIN.pattern}')"
+)
 # What no update changes.
 FIXED = (
     "name", "namespace", "uid", "creationTimestamp", "generation", "resourceVersion", "deletionTimestamp",
@@ -139,24 +148,29 @@ class Writer:
             number = uuid.uuid4().int
             letters = (SUFFIX_LETTERS[number >> 8 * place & 15] for place in range(SUFFIX_LENGTH))
             meta["name"] = manifest.text(meta, "generateName") + "".join(letters)
-        if not meta.get("name"):
-            raise self.nameless()
+        name = manifest.text(meta, "name")
+        if not name:
+            raise self.invalid("", "FieldValueRequired", "name", "Required value: name or generateName is required")
+        if len(name) > MAX_NAME or not SUBDOMAIN.fullmatch(name):
+            text = f'Invalid value: "{name}": {SUBDOMAIN_TEXT}'
+            raise self.invalid(name, "FieldValueInvalid", "name", text)
 
-    def nameless(self) -> ApiError:
-        """Return the 422 of an object without a name."""
-        text = "Required value: name or generateName is required"
-        details = Details(
-            group=self.resource.group or msgspec.UNSET,
-            kind=self.resource.kind,
-            causes=[Cause("FieldValueRequired", text, "metadata.name")],
-        )
+    def invalid(self, name: str, reason: str, field_name: str, text: str) -> ApiError:
+        """Return the 422 of an object whose metadata aren't valid."""
+        group = self.resource.group or msgspec.UNSET
+        causes = [Cause(reason, text, f"metadata.{field_name}")]
+        details = Details(name or msgspec.UNSET, group, self.resource.kind, causes=causes)
         kind = status.qualified(self.resource.kind, self.resource.group)
-        return ApiError(422, "Invalid", f'{kind} "" is invalid: metadata.name: {text}', details)
+        return ApiError(422, "Invalid", f'{kind} "{name}" is invalid: metadata.{field_name}: {text}', details)
 
     def update(self, new: Manifest) -> bytes:
         """Replace an object."""
         self.check_unknown(new)
-        return self.replace(self.find(), new)
+        current = self.find()
+        if self.resource.custom and not manifest.metadata(new.document).get("resourceVersion"):
+            text = "Invalid value: 0x0: must be specified for an update"
+            raise self.invalid(self.target.name, "FieldValueInvalid", "resourceVersion", text)
+        return self.replace(current, new)
 
     def change(self, edit: Callable[[Json], object]) -> bytes:
         """Replace an object by what a function makes of it."""

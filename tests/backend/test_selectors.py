@@ -3,9 +3,12 @@
 import pytest
 
 from proxy.backend import selectors
+from proxy.backend.objects import Written
 from proxy.backend.status import ApiError
 
 LABELS = {"app": "web", "tier": "front", "size": "10"}
+OBJECT = Written("a/x", 1, LABELS, b'{"spec":{"nodeName":"n1"},"status":{"phase":"Running"}}')
+PODS = ("spec.nodeName", "spec.hostNetwork", "status.phase", "status.podIP")
 
 
 @pytest.mark.parametrize(
@@ -20,7 +23,7 @@ LABELS = {"app": "web", "tier": "front", "size": "10"}
 )  # fmt: skip
 def test_label_selectors(selector: str, selected: bool) -> None:
     """Equality, sets, existence and order."""
-    assert selectors.parse(selector, "").matches("a/x", LABELS) is selected
+    assert selectors.parse(selector, "").matches(OBJECT) is selected
 
 
 @pytest.mark.parametrize(
@@ -32,7 +35,21 @@ def test_label_selectors(selector: str, selected: bool) -> None:
 )  # fmt: skip
 def test_field_selectors(selector: str, selected: bool) -> None:
     """Names and namespaces."""
-    assert selectors.parse("", selector).matches("a/x", LABELS) is selected
+    assert selectors.parse("", selector).matches(OBJECT) is selected
+
+
+@pytest.mark.parametrize(
+    ("selector", "selected"),
+    [
+        ("spec.nodeName=n1", True), ("spec.nodeName!=n1", False), ("spec.nodeName=n2", False), ("status.podIP=", True),
+        ("status.phase!=Failed,status.phase!=Succeeded", True), ("spec.hostNetwork=false", True),
+        ("spec.hostNetwork=true", False), ("metadata.name=x,spec.nodeName=n1", True),
+        ("metadata.name=y,spec.nodeName=n1", False),
+    ],
+)  # fmt: skip
+def test_fields_of_a_resource(selector: str, selected: bool) -> None:
+    """What kubectl describe and drain ask for; absent is empty, or false."""
+    assert selectors.parse("", selector, PODS).matches(OBJECT) is selected
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,7 @@ async def test_names_can_be_generated(client: Client) -> None:
     ("path", "body", "code", "text"),
     [
         (PODS, POD | {"metadata": {}}, 422, "name or generateName is required"),
+        (PODS, POD | {"metadata": {"name": "A/b"}}, 422, "a lowercase RFC 1123 subdomain"),
         (PODS, POD | {"kind": "Secret"}, 400, "cannot be handled as a Pod"),
         (PODS, POD | {"metadata": {"name": "x", "namespace": "b"}}, 400, "does not match the namespace"),
         (PODS, POD | {"metadata": {"name": "x", "resourceVersion": "1"}}, 400, "should not be set"),
@@ -100,6 +101,15 @@ async def test_an_update_needs_the_current_resource_version(client: Client) -> N
     assert (code, conflict["reason"]) == (409, "Conflict")
     assert (await send(client, "PUT", f"{PODS}/made", POD))[0] == 200
     assert (await send(client, "PUT", f"{PODS}/other", POD | {"metadata": {}}))[0] == 404
+
+
+async def test_an_update_of_a_custom_resource_names_its_version(client: Client) -> None:
+    """There is no unconditional one."""
+    _, widget = await send(client, "GET", f"{WIDGETS}/w-00002")
+    assert (await send(client, "PUT", f"{WIDGETS}/w-00002", widget))[0] == 200
+    del widget["metadata"]["resourceVersion"]  # type: ignore[attr-defined]
+    code, answer = await send(client, "PUT", f"{WIDGETS}/w-00002", widget)
+    assert (code, "must be specified for an update" in str(answer["message"])) == (422, True)
 
 
 async def test_a_write_that_changes_nothing_has_no_new_version(client: Client) -> None:

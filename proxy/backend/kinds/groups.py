@@ -1,4 +1,4 @@
-"""The named groups: apps/v1, autoscaling/v1 (Scale), authorization.k8s.io/v1 and authentication.k8s.io/v1."""
+"""The named groups, v1: apps, autoscaling (Scale), policy (Eviction), authorization and authentication (.k8s.io)."""
 
 APPS = """
 RollingUpdateDeployment: maxUnavailable.1?:IntOrString maxSurge.2?:IntOrString
@@ -21,6 +21,9 @@ AUTOSCALING = """
 ScaleSpec: replicas.1:int
 ScaleStatus: replicas.1!:int selector.2
 Scale: metadata.1:ObjectMeta spec.2:ScaleSpec status.3:ScaleStatus
+"""
+POLICY = """
+Eviction: metadata.1:ObjectMeta deleteOptions.2?:DeleteOptions
 """
 AUTHORIZATION = """
 FieldSelectorAttributes: rawSelector.1 requirements.2[FieldSelectorRequirement]

@@ -126,6 +126,7 @@ TYPES = read(
         *((CORE, module.TABLE) for module in (containers, volumes, pods, cluster)),
         ("io.k8s.api.apps.v1", groups.APPS),
         ("io.k8s.api.autoscaling.v1", groups.AUTOSCALING),
+        ("io.k8s.api.policy.v1", groups.POLICY),
         ("io.k8s.api.authorization.v1", groups.AUTHORIZATION),
         ("io.k8s.api.authentication.v1", groups.AUTHENTICATION),
     )

@@ -129,10 +129,11 @@ class Ledger:
         if not owners and live:
             owners = self.update({}, Manager(BEFORE_APPLY, UPDATE, manager.api_version), {}, live)
         last = owners[manager.key].fields if manager.key in owners else NOTHING
-        mine = frozenset(path for path in fields_of(self.place, config) if not self.ignores(path)) - STRIPPED
+        applied = frozenset(path for path in fields_of(self.place, config) if not self.ignores(path))
+        mine = applied - STRIPPED
         merged = merge(self.place, live or MISSING, config)
         everybody = [entry.fields for key, entry in owners.items() if key != manager.key]
-        new = cast("Json", self.prune(merged, last, frozenset().union(mine, *everybody)) or {})
+        new = cast("Json", self.prune(merged, last, applied.union(*everybody)) or {})
         found = self.changes(live, new)
         conflicts = conflicts_of(owners, found, manager)
         if conflicts and not force:

@@ -110,7 +110,7 @@ def without_directives(change: object) -> object:
 def merge_list(field: Field, value: Items, change: Items) -> Items:
     """Merge a list, by key or as a set."""
     if not field.patch_key:
-        merged = list(dict.fromkeys([*value, *change]))
+        merged = list(dict.fromkeys(map(hashable, [*value, *change])))
         return interleaved(field, merged, change, value)
     live, patch = special(field, value, change)
     merged = list(live)
@@ -147,10 +147,17 @@ def special(field: Field, value: Items, change: Items) -> tuple[Items, Items]:
 def key_of(field: Field, item: object) -> object:
     """Return what tells an item of a list apart: itself, or its merge key."""
     if not field.patch_key:
-        return item
+        return hashable(item)
     if not isinstance(item, dict) or field.patch_key not in item:
         raise InapplicableError(f"map: {item} does not contain declared merge key: {field.patch_key}")
-    return item[field.patch_key]
+    return hashable(item[field.patch_key])
+
+
+def hashable(key: object) -> object:
+    """Return a scalar; nothing else tells items apart."""
+    if isinstance(key, dict | list):
+        raise InapplicableError(f"{key} is no scalar")
+    return key
 
 
 def reordered(field: Field | None, key: str, result: Json, patch: Json, order: object) -> Json:

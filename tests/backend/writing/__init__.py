@@ -1,0 +1,1 @@
+"""What is written: patches, owners, formats, and what follows a write."""
