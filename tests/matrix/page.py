@@ -90,12 +90,12 @@ class Page:
 
 
 def heading(client: Client) -> str:
-    """Return a column's heading: the name, and the whole version where the name has not all of it."""
-    return client.name if client.version in client.name else f"{client.name}<br>{client.version}"
+    """Return a column's heading: what it is called without a version, and its version."""
+    return f"{client.name.partition(' ')[0]}<br>{client.version}"
 
 
 def travelled(table: Table) -> str:
-    """Tell in which modes the proxy has answered."""
+    """Tell how many responses the proxy has sent, by mode."""
     if not table.modes:
         return ""
     told = ", ".join(f"{count:,} {mode}" for mode, count in sorted(table.modes.items()))

@@ -103,12 +103,14 @@ class Bench:
                     counted[sample.labels["mode"]] += int(sample.value)
         return counted
 
-    def seen_since(self, before: Counter[str]) -> Counter[str]:
-        """Return what the proxy has answered since; a request is counted when its client has left."""
+    def has_answered_since(self, before: Counter[str]) -> bool:
+        """Return whether the proxy has answered anything since; a request is counted when its client has left."""
         deadline = time.monotonic() + SEEN_SECONDS
-        while not (new := self.requests() - before) and time.monotonic() < deadline:
+        while self.requests() == before:
+            if time.monotonic() > deadline:
+                return False
             time.sleep(0.05)
-        return new
+        return True
 
 
 def run(clients: Sequence[Client], settings: Iterable[Setting], scratch: Path) -> list[Table]:
@@ -130,6 +132,7 @@ def run_setting(clients: Sequence[Client], setting: Setting, scratch: Path) -> T
         bench = Bench(backend, proxy, scratch, itertools.count(FIRST_NAMESPACE))
         for client in clients:
             run_client(bench, client, table)
+        table.modes = bench.requests()
     return table
 
 
@@ -146,11 +149,8 @@ def run_client(bench: Bench, client: Client, table: Table) -> None:
             before = bench.requests()
             found = bench.ask(proxied, bench.proxy, operation)
             outcome = Outcome(wanted, found)
-            if outcome.verdict is Verdict.SAME:
-                seen = bench.seen_since(before)
-                if not seen:
-                    outcome = Outcome(wanted, {"error": "nothing went through the proxy"})
-                table.modes += seen
+            if outcome.verdict is Verdict.SAME and not bench.has_answered_since(before):
+                outcome = Outcome(wanted, {"error": "nothing went through the proxy"})
             table.outcomes[client.name, operation] = outcome
         report(f"{table.setting.name}: {client.name} in {time.monotonic() - started:.0f} s")
 
