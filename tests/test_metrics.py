@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.metrics import ITEM_SIZES, MAX_RESOURCES, ItemSizes
+from proxy.collectors import ITEM_SIZES, ItemSizes
+from proxy.metrics import MAX_RESOURCES
 from tests.fakes.apiserver import SMALL_LIST, Apiserver, Exchange, response, script
 from tests.fakes.running import eventually, running
 from tests.fakes.wire import request
