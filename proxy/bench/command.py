@@ -17,9 +17,10 @@ from urllib.parse import urlsplit
 from proxy.bench import arms, check, cluster, gigabyte, growth, paging, repeat, report, session, speed, workloads
 from proxy.bench.children import Children
 from proxy.bench.errors import BenchError
-from proxy.bench.parameters import ENCODERS, STREAMING, Parameters
+from proxy.bench.parameters import Parameters
 from proxy.bench.report import Result
 from proxy.bench.screen import Screen
+from proxy.bench.servers import ENCODERS, STREAMING
 
 Run = Callable[[Parameters, Screen, Children, Path], Awaitable[Result]]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -11,12 +11,14 @@ from typing import Self
 
 import msgspec
 
+from proxy.bench.children import Children
 from proxy.bench.errors import BenchError, LoadError
-from proxy.bench.gets import percentiles
+from proxy.bench.gets import ONE_MODE, percentiles
 from proxy.bench.lists import CONFIG_MAPS, PODS, Kind, Reference
-from proxy.bench.load import Connection, Door, fetch_text
+from proxy.bench.load import Connection, Door, Sink, fetch_text
 from proxy.bench.meters import Bill, Meter, Run, per
 from proxy.bench.screen import object_size
+from proxy.bench.servers import Server, start_patient
 from proxy.bench.stack import AFTERWARDS_SECONDS, IDLE_SECONDS, Stack
 
 PODS_THERE, POD_SIZE = 1000, 2500
@@ -35,6 +37,7 @@ class Watches:
     watches: int
     writes: int
     duration: float
+    modes: tuple[str, ...] = ONE_MODE
 
     def scaled(self, scale: float) -> Self:
         """Return it with fewer watches for a shorter time, never with more."""
@@ -52,6 +55,10 @@ class Watches:
         """Return the backend's."""
         return (f"--{PODS.plural}", str(PODS_THERE), PODS.size_flag, str(POD_SIZE), "--churn", str(self.writes))
 
+    async def start(self, children: Children, encoder: str) -> Server:
+        """Start the backend that it needs. Raises ChildError."""
+        return await start_patient(children, encoder, *self.flags)
+
     def held(self, arm: str, encoder: str) -> int:
         """Nothing large is held for anybody."""
         del arm, encoder
@@ -66,15 +73,17 @@ class Watches:
 
     async def _idle(self, stack: Stack) -> dict[str, float]:
         meter = Meter(stack.pids.get("proxy", ()))
-        async with opened(stack.door, CONFIG_MAPS, await _version(stack.origin, CONFIG_MAPS), self.watches):
+        sinks = [Watch().sink for _ in range(self.watches)]
+        async with opened(stack.door, await _target(stack.origin, CONFIG_MAPS), sinks):
             await asyncio.sleep(IDLE_SECONDS)
             return {"proxy_bytes_per_watch": meter.grown() / self.watches} if stack.proxy else {}
 
     async def _busy(self, stack: Stack) -> dict[str, float]:
-        version = await _version(stack.origin, PODS)
+        target = await _target(stack.origin, PODS)
+        direct, lines = Watch(), [Watch() for _ in range(self.watches)]
         async with (
-            opened(stack.origin, PODS, version, 1) as (direct,),
-            opened(stack.door, PODS, version, self.watches) as lines,
+            opened(stack.origin, target, [direct.sink]),
+            opened(stack.door, target, [line.sink for line in lines]),
         ):
             await asyncio.sleep(IDLE_SECONDS)
             before, bill = sum(len(line.times) for line in lines), Bill(stack.pids)
@@ -103,17 +112,14 @@ class Watch:
 
 
 @asynccontextmanager
-async def opened(where: str | Door, kind: Kind, version: str, count: int) -> AsyncIterator[list[Watch]]:
-    """Open so many watches, each on a connection of its own, and leave in the middle of them. Raises LoadError."""
-    watches = [Watch() for _ in range(count)]
-    connections = [await Connection.open(where) for _ in range(count)]
-    target = f"/api/v1/{kind.plural}?watch=1&resourceVersion={version}"
+async def opened(where: str | Door, target: str, sinks: Sequence[Sink]) -> AsyncIterator[None]:
+    """Open a watch for each sink, on a connection of its own, and leave in the middle of them. Raises LoadError."""
+    connections = [await Connection.open(where) for _ in sinks]
     tasks = [
-        asyncio.ensure_future(connection.get(target, watch.sink))
-        for connection, watch in zip(connections, watches, strict=True)
+        asyncio.ensure_future(connection.get(target, sink)) for connection, sink in zip(connections, sinks, strict=True)
     ]
     try:
-        yield watches
+        yield
         for task in tasks:
             if task.done():
                 task.result()
@@ -125,10 +131,11 @@ async def opened(where: str | Door, kind: Kind, version: str, count: int) -> Asy
             await asyncio.gather(*tasks)
 
 
-async def _version(where: str | Door, kind: Kind) -> str:
-    """Return the resourceVersion of now."""
-    text = await fetch_text(where, f"/api/v1/{kind.plural}?limit=1")
-    return msgspec.json.decode(text, type=Head).metadata.version
+async def _target(where: str | Door, kind: Kind) -> str:
+    """Return what to ask for to watch from now on."""
+    path = f"/api/v1/{kind.plural}"
+    version = msgspec.json.decode(await fetch_text(where, f"{path}?limit=1"), type=Head).metadata.version
+    return f"{path}?watch=1&resourceVersion={version}"
 
 
 class Metadata(msgspec.Struct):
