@@ -14,11 +14,14 @@ class BodyStream:
     """The body of one message: a parser pushes, one coroutine pulls, and pushing is paused while pulling lags.
 
     `limit` is how many bytes may wait before `pause` is called; `resume` is called once they have been read.
+
+    Where nothing waits, `pass_on` is offered what is pushed. It returns whether it has taken it: else the reader will.
     """
 
     def __init__(self, limit: int, pause: Callable[[], None], resume: Callable[[], None]) -> None:
         self.size = 0
         self.ended = False
+        self.pass_on: Callable[[tuple[bytes, ...]], bool] | None = None
         self._limit = self._usual_limit = limit
         self._pause = pause
         self._resume = resume
@@ -40,6 +43,8 @@ class BodyStream:
 
     def push(self, *pieces: bytes) -> None:
         """Take bytes from the parser."""
+        if self.pass_on is not None and not self._pieces and self.pass_on(pieces):
+            return
         self._pieces += pieces
         self.size += sum(map(len, pieces))
         if self.size > self._limit and not self._paused:
@@ -115,7 +120,7 @@ class Source:
 
     def __init__(self, body: BodyStream, timeout: float | None) -> None:
         self.body = body
-        self._timeout = timeout
+        self.timeout = timeout
 
     async def read(self, at_least: int = 1) -> list[bytes]:
         """Return everything that has arrived, once it is so many bytes or the rest; nothing behind it.
@@ -123,9 +128,9 @@ class Source:
         Raises UpstreamErrors.
         """
         try:
-            return await self.body.read(self._timeout, at_least)
+            return await self.body.read(self.timeout, at_least)
         except TimeoutError:
-            raise UpstreamTimeoutError(f"nothing came from the upstream for {self._timeout:g} s") from None
+            raise UpstreamTimeoutError(f"nothing came from the upstream for {self.timeout:g} s") from None
 
 
 def render_head(first_line: bytes, lines: Lines) -> bytes:

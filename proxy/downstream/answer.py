@@ -126,10 +126,19 @@ class Answer:
 
     async def write(self, pieces: Sequence[Piece]) -> float:
         """Send a part of the body, in one piece; wait while the client does not keep up, and return the seconds."""
-        size = sum(map(len, pieces))
-        self.sent += size
-        self._connection.write(chunk(pieces) if self._chunked else pieces)
+        self._send(pieces)
         return await self._connection.drain() if self._connection.is_full else 0.0
+
+    def write_at_once(self, pieces: Sequence[Piece]) -> bool:
+        """Send a part of the body, in one piece, unless the client does not keep up; return whether it was sent."""
+        if self._connection.is_full:
+            return False
+        self._send(pieces)
+        return True
+
+    def _send(self, pieces: Sequence[Piece]) -> None:
+        self.sent += sum(map(len, pieces))
+        self._connection.write(chunk(pieces) if self._chunked else pieces)
 
     def write_now(self, body: bytes) -> None:
         """Send a short body of announced length, without waiting."""
