@@ -59,4 +59,4 @@ OTHERS = (
     Latency("latency", 10, 0.02, lists=10, items=40_000, item_bytes=2500, duration=4.0),
 )
 CATALOGUE: dict[str, Workload] = {workload.name: workload for workload in (*LISTS, *OTHERS)}
-DEFAULT = ("pods", "large-pods", "secrets", "gets-1", "gets-64", "watches", "many-watches", "latency")
+DEFAULT = ("pods", "large-pods", "secrets", "gets-1", "gets-64", "watches")
