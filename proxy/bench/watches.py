@@ -11,11 +11,11 @@ from typing import Self
 
 import msgspec
 
-from proxy.bench.children import Children
+from proxy.bench.children import POLL_SECONDS, Children
 from proxy.bench.errors import BenchError, LoadError
 from proxy.bench.gets import ONE_MODE, percentiles
 from proxy.bench.lists import CONFIG_MAPS, PODS, Kind, Reference
-from proxy.bench.load import Connection, Door, Sink, fetch_text
+from proxy.bench.load import Connection, Door, Sink, Transfer, fetch_text
 from proxy.bench.meters import Bill, Meter, Run, per
 from proxy.bench.screen import object_size
 from proxy.bench.servers import Server, start_patient
@@ -24,6 +24,8 @@ from proxy.bench.stack import AFTERWARDS_SECONDS, IDLE_SECONDS, Stack
 PODS_THERE, POD_SIZE = 1000, 2500
 # Long enough for some events, however small a run is.
 LEAST_SECONDS = 0.5
+# A thousand watches take a while to be opened. nginx holds a head back for the first event, however long that takes.
+OPEN_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +88,13 @@ class Watches:
             opened(stack.door, target, [line.sink for line in lines]),
         ):
             await asyncio.sleep(IDLE_SECONDS)
-            before, bill = sum(len(line.times) for line in lines), Bill(stack.pids)
+            since, before, bill = perf_counter(), sum(len(line.times) for line in lines), Bill(stack.pids)
             await asyncio.sleep(self.duration)
             costs, events = bill.items(), sum(len(line.times) for line in lines) - before
             await asyncio.sleep(AFTERWARDS_SECONDS)
             if not events:
                 raise BenchError(f"{stack.arm}: no event of a watch has come in {self.duration:g} s")
-            delays = sorted(delay for line in lines for delay in line.behind(direct))
+            delays = sorted(delay for line in lines for delay in line.behind(direct, since))
         return {"events": events, **percentiles("delay_seconds", delays), **per(costs, "event", events), **costs}
 
 
@@ -106,29 +108,41 @@ class Watch:
         """Note the ends of lines; a watch has one line for each event."""
         self.times += body.count(b"\n") * [perf_counter()]
 
-    def behind(self, other: Watch) -> list[float]:
-        """Return how much later than on another watch each event came."""
-        return [max(0.0, here - there) for here, there in zip(self.times, other.times, strict=False)]
+    def behind(self, other: Watch, since: float) -> list[float]:
+        """Return how much later than on another watch each event came that it had since a time: both were open then."""
+        both = zip(self.times, other.times, strict=False)
+        return [max(0.0, here - there) for here, there in both if there >= since]
 
 
 @asynccontextmanager
 async def opened(where: str | Door, target: str, sinks: Sequence[Sink]) -> AsyncIterator[None]:
-    """Open a watch for each sink, on a connection of its own, and leave in the middle of them. Raises LoadError."""
+    """Open a watch for each sink, on a connection of its own, and leave in the middle of them. Raises LoadError.
+
+    All of them have been answered then, as far as the way lets a head pass that has nothing behind it.
+    """
     connections = [await Connection.open(where) for _ in sinks]
     tasks = [
         asyncio.ensure_future(connection.get(target, sink)) for connection, sink in zip(connections, sinks, strict=True)
     ]
     try:
+        deadline = perf_counter() + OPEN_SECONDS
+        while perf_counter() < deadline and not all(connection.transfer.status for connection in connections):
+            _check(tasks)
+            await asyncio.sleep(POLL_SECONDS)
         yield
-        for task in tasks:
-            if task.done():
-                task.result()
-                raise LoadError("a watch has ended by itself")
+        _check(tasks)
     finally:
         for connection in connections:
             connection.close()
         with suppress(LoadError):
             await asyncio.gather(*tasks)
+
+
+def _check(watches: Sequence[asyncio.Task[Transfer]]) -> None:
+    for watch in watches:
+        if watch.done():
+            watch.result()
+            raise LoadError("a watch has ended by itself")
 
 
 async def _target(where: str | Door, kind: Kind) -> str:
