@@ -17,9 +17,10 @@ from urllib.parse import urlsplit
 from proxy.bench import arms, check, cluster, gigabyte, growth, paging, repeat, report, session, speed, workloads
 from proxy.bench.children import Children
 from proxy.bench.errors import BenchError
-from proxy.bench.parameters import ENCODERS, STREAMING, Parameters
+from proxy.bench.parameters import Parameters
 from proxy.bench.report import Result
 from proxy.bench.screen import Screen
+from proxy.bench.servers import ENCODERS, STREAMING
 
 Run = Callable[[Parameters, Screen, Children, Path], Awaitable[Result]]
 
@@ -46,8 +47,9 @@ STATEMENTS = (
 UPSTREAM = "upstream"
 TIMES = """\
 On two cores, the default takes four to five minutes: a List workload 45 s for all arms and three rounds, GETs 30 s,
-watches 75 s. configmaps takes ten minutes (--scale 0.1 --rounds 1: half a minute), --check 45 s, --paging a minute,
---gigabyte one to two, --growth three to four. Peers that are not installed are left out.
+watches 75 s. many-watches takes 90 s, latency three to four minutes, configmaps ten (--scale 0.1 --rounds 1: half a
+minute), --check 45 s, --paging a minute, --gigabyte one to two, --growth three to four. Peers that are not installed
+are left out.
 """
 
 

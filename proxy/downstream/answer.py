@@ -191,6 +191,13 @@ class Answer:
         """Wait no more for the client to catch up: whoever writes gets `error`."""
         self._connection.give_up(error)
 
+    def write_at_once(self, pieces: Sequence[Piece]) -> bool:
+        """Send a part of the body, in one piece, unless the client does not keep up; return whether it was sent."""
+        if self._connection.is_full:
+            return False
+        self.write(pieces)
+        return True
+
     def write_now(self, body: bytes) -> None:
         """Send a short body of announced length, without waiting."""
         if self._has_body:

@@ -250,7 +250,8 @@ class Connection(Paced, asyncio.Protocol):
     def buffer(self, on: bool) -> None:
         """Let more be written while something waits to be sent, or nothing."""
         if self._transport is not None:
-            self._transport.set_write_buffer_limits(high=self._limits.write_buffer_bytes if on else 0)
+            # Not 0: a TLS transport with nothing to send would call that full, and never tell that there is room.
+            self._transport.set_write_buffer_limits(high=self._limits.write_buffer_bytes if on else 1)
 
     def reset_on_close(self, on: bool) -> None:
         """Let the kernel end the connection with a reset, however it comes to end, until told otherwise."""
