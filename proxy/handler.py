@@ -39,6 +39,9 @@ class Handler:
         target = _origin_form(request.target)
         method = request.method
         progress = Progress(classify(method, target.decode("latin-1")), monotonic())
+        progress.held_up = request.held
+        if request.body is not None:
+            request.body.may_pause = progress.info.is_long_running
         self._metrics.begin(progress)
         try:
             if self._filter is not None:
