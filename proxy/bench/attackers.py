@@ -74,8 +74,9 @@ class Gang:
     @staticmethod
     async def _be_slow(transport: asyncio.Transport, attacker: Attacker) -> None:
         while not attacker.ended.done():
+            if not transport.is_closing():
+                transport.write(b"X-Line: 1\r\n")
             await asyncio.sleep(EVERY_SECONDS)
-            transport.write(b"X-Line: 1\r\n")
 
     @staticmethod
     async def _stall(transport: asyncio.Transport, attacker: Attacker) -> None:
@@ -83,8 +84,8 @@ class Gang:
         transport.write(b"\r\n")
         while not attacker.ended.done():
             await asyncio.sleep(EVERY_SECONDS)
-            # A paused transport does not see that it was thrown out; one that writes does.
-            transport.write(b"\r\n")
+            if not transport.is_closing():
+                transport.write(b"\r\n")  # a paused transport does not see that it was thrown out; one that writes does
 
 
 if __name__ == "__main__":

@@ -61,6 +61,7 @@ async def run(parameters: Parameters, screen: Screen, children: Children, out: P
             await attackers.line(re.compile(READY))
             await _settled(stack)
             runs.append(Run(arm.name, BESIDE, number, await _measure(stack, seconds)))
+            children.check()
             children.stop(attackers)
     about = (
         f"{crowd:,} clients that send a header line a second and never a whole head, and {crowd:,} that ask for a List "
