@@ -40,7 +40,7 @@ bench: $(STAMP)
 bench-check: $(STAMP)
 	$(BIN)/kube-restream bench --check $(ARGS)
 
-# Whether a version that we install has a known hole: asks PyPI for advisories. An environment of its own, as the tool has
+# Whether a version that we install has a known hole: it asks for advisories. An environment of its own, as the tool has
 # dependencies that must not be ours.
 audit:
 	$(PYTHON) -m venv $(VENV)-audit

@@ -11,7 +11,7 @@ from typing import cast
 from proxy.core.errors import ClientGoneError, ClientStalledError, RestreamError
 from proxy.core.status import phrase
 from proxy.downstream.answer import Answer, Request
-from proxy.downstream.heads import SMALL_BYTES
+from proxy.downstream.arrival import Arrival
 from proxy.downstream.parser import Parser
 from proxy.downstream.patience import Patience
 from proxy.downstream.peer import Peer
@@ -53,6 +53,7 @@ class Connection(Paced, asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._peer: Peer
         self._parser = Parser(self, service.limits, service.uploads)
+        self._arrival = Arrival(self._parser, service.heads, service.limits.header_seconds, lambda: self._is_paused)
         self._queue: deque[Request] = deque()
         self._task: asyncio.Task[None] | None = None
         self._refusal: tuple[int, str] | None = None
@@ -60,11 +61,8 @@ class Connection(Paced, asyncio.Protocol):
         self._is_paused = self._is_handed_over = False
         self._idle_since = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
-        self._head_timer: asyncio.TimerHandle | None = None
         self._opening: asyncio.Task[None] | None = None
         self._requests = 0
-        self._has_noted_heads = False
-        self._heads_held = 0  # by requests that wait or are under way, in bytes
         self._waiting = 0  # to be sent when the timer last looked
         self._outbox = Outbox()
         self._patience = Patience(service.limits, self._taken, self._give_up)
@@ -103,8 +101,7 @@ class Connection(Paced, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:  # noqa: D102
         self._parser.feed(data)
-        if self._parser.is_in_head or self._head_timer is not None:
-            self._look_at_head()
+        self._arrival.look()
 
     def eof_received(self) -> None:
         """Close: a client that has closed its side is gone, as for nginx; half-closed clients are not served."""
@@ -114,10 +111,9 @@ class Connection(Paced, asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102
         self._transport = None
         self._patience.end()
-        for timer in (self._timer, self._head_timer):
-            if timer is not None:
-                timer.cancel()
-        self._service.heads.note(self, 0)
+        if self._timer:
+            self._timer.cancel()
+        self._arrival.end()
         if self._task is not None and self._is_handed_over:
             # The tunnel knows. It is under way, so that a drain waits for it, until the other side has ended as well.
             self._task.add_done_callback(lambda _: self._service.forget(self))
@@ -154,8 +150,8 @@ class Connection(Paced, asyncio.Protocol):
         """Put a request in the queue."""
         request.answer, request.peer = Answer(self, request), self._peer
         self._queue.append(request)
-        self._hold_head(request.head_size)
-        if len(self._queue) > MAX_PIPELINED or self._heads_held > self._limits.read_buffer_bytes:
+        self._arrival.hold(request.head_size)
+        if len(self._queue) > MAX_PIPELINED or self._arrival.held > self._limits.read_buffer_bytes:
             self.pause()
         if self._task is None:
             self._service.begin(self)
@@ -180,47 +176,6 @@ class Connection(Paced, asyncio.Protocol):
             self._is_paused = False
             self._transport.resume_reading()
 
-    # --- heads ------------------------------------------------------------------------------------------------------
-
-    def _look_at_head(self) -> None:
-        """Count what a head takes that is coming, and the time since its first byte."""
-        if not self._parser.is_in_head:
-            self._forget_head_timer()
-        elif self._head_timer is None:
-            self._head_timer = self._loop.call_later(self._limits.header_seconds, self._expire_head)
-        self._note_heads()
-
-    def _expire_head(self) -> None:
-        """Refuse a head that has taken too long to come, unless that is our own fault."""
-        self._head_timer = None
-        if self._is_paused:
-            self._look_at_head()
-        else:
-            self._parser.refuse(408, f"no complete head within {self._limits.header_seconds:g} s")
-            self._note_heads()
-
-    def refuse_head(self) -> None:
-        """Give the unfinished head up, for those of all connections take too much."""
-        self._forget_head_timer()
-        self._parser.refuse(503, "too much is held for large heads, try again later")
-
-    def _forget_head_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
-    def _hold_head(self, size: int) -> None:
-        """Count what the head of a request takes from now on, or does not any more."""
-        self._heads_held += size
-        if self._has_noted_heads or self._heads_held > SMALL_BYTES:
-            self._note_heads()
-
-    def _note_heads(self) -> None:
-        whole = self._heads_held if self._heads_held > SMALL_BYTES else 0
-        unfinished = self._parser.head_size
-        self._has_noted_heads = bool(whole or unfinished)
-        self._service.heads.note(self, unfinished, whole)
-
     # --- requests ---------------------------------------------------------------------------------------------------
 
     async def _serve(self) -> None:
@@ -234,7 +189,7 @@ class Connection(Paced, asyncio.Protocol):
             may_go_on = await self._handle(request)
             if request.body is not None:
                 request.body.drop()
-            self._hold_head(-request.head_size)
+            self._arrival.hold(-request.head_size)
             if not may_go_on:
                 break
             if request.is_handshake:

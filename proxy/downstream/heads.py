@@ -14,7 +14,7 @@ LINE_BYTES = 200
 
 
 class Owner(Protocol):
-    """What holds heads: a connection."""
+    """What holds heads, for a connection."""
 
     def refuse_head(self) -> None:
         """Give the unfinished head up."""
