@@ -32,6 +32,8 @@ class BodyStream:
         self.size = 0
         self.ended = False
         self.pass_on: Callable[[Sequence[bytes]], bool] | None = None
+        self.still_to_send: Callable[[], int] = int
+        """How many bytes of memory are held of what was read and that is on its way on; whoever passes it on knows."""
         self._limit = self._usual_limit = limit
         self._pause = pause
         self._resume = resume
@@ -62,11 +64,16 @@ class BodyStream:
             return
         self._pieces += pieces
         self.size += sum(map(len, pieces))
-        if self.size > self._limit and not self._paused:
-            self._paused = True
-            self._pause()
+        if self.size > self._limit:
+            self.hold_back()
         if self.size >= self._wanted:
             self._wake()
+
+    def hold_back(self) -> None:
+        """Pause the pushing until what waits is read."""
+        if not self._paused:
+            self._paused = True
+            self._pause()
 
     def end(self) -> None:
         """Take the end of the message."""

@@ -14,7 +14,20 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from proxy.bench import arms, check, cluster, gigabyte, growth, paging, repeat, report, session, speed, workloads
+from proxy.bench import (
+    arms,
+    check,
+    cluster,
+    gigabyte,
+    growth,
+    hostile,
+    paging,
+    repeat,
+    report,
+    session,
+    speed,
+    workloads,
+)
 from proxy.bench.children import Children
 from proxy.bench.errors import BenchError
 from proxy.bench.parameters import Parameters
@@ -41,6 +54,7 @@ STATEMENTS = (
     Statement("check", check.run, 6, "hold ratios against stored bounds instead; exit code 1 where one is missed"),
     Statement("growth", growth.run, 1, "measure memory and CPU against the size and number of Lists and items"),
     Statement("paging", paging.run, 5, "measure what paging spares a backend that assembles whole Lists"),
+    Statement("hostile", hostile.run, 3, "measure what GETs see of a thousand slow and a thousand stalled clients"),
 )
 
 

@@ -21,8 +21,8 @@ class Wire:
     """A client's connection that keeps what is written, and is full or gone when told so."""
 
     keeps_alive = True
-    is_leaving = is_draining = is_dropped = is_gone = False
-    held = 0
+    is_last = is_draining = is_dropped = is_gone = False
+    held = held_behind = 0
 
     def __init__(self) -> None:
         self.written = b""
