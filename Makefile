@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint bench bench-check fuzz faults lock clean
+.PHONY: demo test lint bench bench-check fuzz faults matrix audit lock clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml setup.py constraints.txt proxy/core/_scanner.c
@@ -19,6 +19,9 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
+
+matrix: $(STAMP)
+	$(BIN)/python -m tests.matrix $(ARGS)
 
 fuzz: $(STAMP)
 	$(BIN)/python -m tests.fuzz $(ARGS)
@@ -40,6 +43,14 @@ bench: $(STAMP)
 bench-check: $(STAMP)
 	$(BIN)/kube-restream bench --check $(ARGS)
 
+# Whether a version that we install has a known hole: it asks for advisories. An environment of its own, as the tool has
+# dependencies that must not be ours.
+audit:
+	$(PYTHON) -m venv $(VENV)-audit
+	$(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check "pip-audit>=2.9,<3"
+	$(VENV)-audit/bin/pip-audit --strict --disable-pip --no-deps -r constraints.txt $(ARGS)
+	rm -rf $(VENV)-audit
+
 # The versions that the image and CI install: the newest that the bounds in pyproject.toml allow.
 lock:
 	$(PYTHON) -m venv $(VENV)-lock
@@ -49,4 +60,4 @@ lock:
 	rm -rf $(VENV)-lock
 
 clean:
-	rm -rf $(VENV) build proxy/core/*.so *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-audit .matrix build proxy/core/*.so *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
