@@ -8,6 +8,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from proxy import cli, engine
+from proxy.core.budget import Budget
 from proxy.metrics import Metrics
 
 TASKS = "faults_tasks"
@@ -24,8 +25,8 @@ class Tasks(Collector):
 class CountingMetrics(Metrics):
     """The proxy's metrics, and this one."""
 
-    def __init__(self, open_files_limit: int) -> None:
-        super().__init__(open_files_limit)
+    def __init__(self, open_files_limit: int, budget: Budget) -> None:
+        super().__init__(open_files_limit, budget)
         self.registry.register(Tasks())
 
 

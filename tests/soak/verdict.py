@@ -1,0 +1,108 @@
+"""What a soak has shown, and what of it is wrong."""
+
+import statistics
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+
+from tests.soak.sampling import Sample, Sampler
+from tests.soak.tally import EXACT
+
+REFERENCE_SECONDS = 300.0
+WINDOW_SECONDS = 60.0
+TOLERANCE = 0.10
+SHORT_TOLERANCE = 0.35
+"""Where the soak is too short to have a value of five minutes: caches, pools and the allocator still fill up."""
+
+
+@dataclass(slots=True)
+class Report:
+    """One soak, as it goes into the JSON file."""
+
+    seconds: float
+    workers: int
+    seed: int
+    restarts: int = 0
+    reloads: int = 0
+    cpu_seconds: float = 0.0
+    counts: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+    resident: dict[str, float] = field(default_factory=dict)
+    files: dict[str, float] = field(default_factory=dict)
+    idle: dict[str, Sample] = field(default_factory=dict)
+    samples: list[Sample] = field(default_factory=list)
+
+    def judge_growth(self, sampler: Sampler) -> None:
+        """Compare the end of the load with its fifth minute, or with the middle of a shorter one."""
+        self.samples = sampler.samples
+        is_long = self.seconds >= 3 * REFERENCE_SECONDS
+        at = REFERENCE_SECONDS if is_long else self.seconds / 2
+        window = min(WINDOW_SECONDS, self.seconds / 4)
+        tolerance = TOLERANCE if is_long else SHORT_TOLERANCE
+        for name, what in (("resident", lambda sample: sample.resident), ("files", lambda sample: sample.files)):
+            then = sampler.median(what, at - window / 2, at + window / 2)
+            now = sampler.median(what, self.seconds - window, self.seconds)
+            setattr(self, name, {"then": then, "at": at, "end": now})
+            if now > then * (1 + tolerance):
+                self.problems.append(f"{name} {then:,.0f} at {at:.0f} s, {now:,.0f} at the end")
+        threads = {sample.threads for sample in sampler.samples}
+        if len(threads) > 1:
+            self.problems.append(f"threads came and went: {sorted(threads)}")
+
+    def judge_idle(self, before: Sample, after: Sample) -> None:
+        """Compare what there is without load, before and afterwards."""
+        self.idle = {"before": before, "after": after}
+        if not after.is_idle:
+            self.problems.append(f"still held or under way without load: {after.held}")
+        for name in ("files", "tasks", "threads"):
+            then, now = getattr(before, name), getattr(after, name)
+            if now != then:
+                self.problems.append(f"{name}: {then} before the load, {now} after it")
+
+    def judge_counts(self) -> None:
+        """Check that everything that was asked was also answered well at some time."""
+        asked = {key.partition("|")[0] for key in self.counts}
+        for what in sorted(asked - CANNOT_SUCCEED):
+            if not self.counts[f"{what}|{EXACT}"]:
+                self.problems.append(f"{what}: none was exact")
+
+    def as_json(self) -> dict[str, object]:
+        """Return all of it, and every look."""
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """Return what a person reads."""
+        rows: dict[str, Counter[str]] = {}
+        for key, count in sorted(self.counts.items()):
+            what, _, outcome = key.partition("|")
+            rows.setdefault(what, Counter())[outcome] = count
+        result = [f"{self.seconds:.0f} s, {self.workers} workers, {self.restarts} restarts of the upstream, {self.reloads} reloads"]
+        for what, outcomes in rows.items():
+            exact = outcomes.pop(EXACT, 0)
+            others = ", ".join(f"{outcome} {count:,}" for outcome, count in outcomes.most_common())
+            result.append(f"  {what:<30}{exact:>9,} exact   {others}")
+        mib = 1 << 20
+        resident, files = self.resident, self.files
+        result.append(
+            f"  resident {resident['then'] / mib:.1f} MiB at {resident['at']:.0f} s, {resident['end'] / mib:.1f} MiB at the end"
+            f" ({resident['end'] / resident['then'] - 1:+.1%}); files {files['then']:.0f}, then {files['end']:.0f}"
+        )
+        result.append(
+            f"  proxy's CPU {self.cpu_seconds:.0f} s; by minute, resident MiB: "
+            + " ".join(f"{value / mib:.0f}" for value in self.by_minute())
+        )
+        for name, sample in self.idle.items():
+            result.append(
+                f"  idle {name}: {sample.files} files, {sample.tasks} tasks, {sample.threads} threads,"
+                f" {sample.resident / mib:.1f} MiB, held {sample.held}"
+            )
+        return result + [f"FAILED {problem}" for problem in self.problems]
+
+    def by_minute(self) -> list[float]:
+        """Return the median resident bytes of each minute."""
+        minutes: dict[int, list[int]] = {}
+        for sample in self.samples:
+            minutes.setdefault(int(sample.at // 60), []).append(sample.resident)
+        return [statistics.median(values) for _, values in sorted(minutes.items())]
+
+
+CANNOT_SUCCEED = frozenset({"List of a client that stalls", "List of a client that vanishes", "slow loris", "bad request"})
