@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import json
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,7 +35,7 @@ def main() -> int:
     )
     report = asyncio.run(Soak(options, say).run())
     arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "soak.json").write_text(json.dumps(report.as_json(), indent=1), encoding="utf-8")
+    (arguments.out / "soak.json").write_bytes(report.as_json())
     say("\n".join(report.lines()))
     if find_spec("matplotlib"):
         from tests.soak import picture  # noqa: PLC0415 (matplotlib is optional)

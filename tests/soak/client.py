@@ -94,8 +94,8 @@ class Connection(asyncio.BufferedProtocol):
         return self._answer
 
     def send(self, data: bytes) -> None:
-        """Send bytes as they are."""
-        if self._transport is not None:
+        """Send bytes as they are; nothing where the connection has ended."""
+        if self._transport is not None and self.is_open:
             self._transport.write(data)
 
     async def ask(self, method: str, target: str, body: bytes = b"", **lines: str) -> Answer:
@@ -155,7 +155,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def reset(self) -> None:
         """Vanish with an RST."""
-        if self._transport is not None:
+        if self._transport is not None and self.is_open:
             sock = self._transport.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._transport.abort()
@@ -205,7 +205,7 @@ class Connection(asyncio.BufferedProtocol):
         self._answer.status = self._parser.get_status_code()
 
     def on_body(self, body: bytes) -> None:  # noqa: D102
-        if self.on_body_part is None:
+        if self.on_body_part is None or self._answer.status >= 400:
             self._answer.body += body
         else:
             self.on_body_part(body)

@@ -71,10 +71,19 @@ class End(asyncio.Protocol):
 class Front(End):
     """The end of the proxy."""
 
+    def __init__(self, relay: "Relay") -> None:
+        super().__init__(relay)
+        self._early = bytearray()
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:  # noqa: D102
         super().connection_made(transport)
-        transport.pause_reading()  # type: ignore[attr-defined]
         self.relay.begin(self.connect())
+
+    def data_received(self, data: bytes) -> None:  # noqa: D102
+        if self.other is None:
+            self._early += data
+        else:
+            super().data_received(data)
 
     async def connect(self) -> None:
         """Connect to the upstream; where nobody listens there, vanish as well."""
@@ -87,8 +96,8 @@ class Front(End):
         self.other = back
         if self.transport is None or self.transport.is_closing():
             back.abort()
-        else:
-            self.transport.resume_reading()
+        elif self._early:
+            super().data_received(bytes(self._early))
 
 
 class Back(End):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,6 +11,7 @@ from time import monotonic
 
 from proxy.bench.children import Child, Children
 from proxy.bench.errors import BenchError
+from proxy.bench.sampling import machine_cpu_seconds
 from tests.soak.load import FINISH_SECONDS, ROLES
 from tests.soak.sampling import Sampler
 from tests.soak.scene import address_of
@@ -51,11 +53,13 @@ class Soak:
             sampler = Sampler(stack.proxy.pid, address_of(stack.admin_url))
             before = await sampler.look()
             sampler.begin()
+            machine = machine_cpu_seconds()
             watching = asyncio.ensure_future(sampler.watch(self._options.sample_every))
             self._load = [stack.start_load(role) for role in ROLES]
             await self._disturb(stack, sampler)
             watching.cancel()
             self.report.cpu_seconds = sampler.cpu()
+            self.report.busy = (machine_cpu_seconds() - machine) / (monotonic() - sampler.zero) / (os.cpu_count() or 1)
             await self._end_load(stack)
             await sampler.settle(lambda sample: sample.is_idle, IDLE_SECONDS)
             stack.stop_upstream()
@@ -124,7 +128,7 @@ class Soak:
             told = [line for line in child.output().splitlines() if line.startswith('{"counts"')]
             if told:
                 counts.update(json.loads(told[-1])["counts"])
-        self.report.counts = counts
+        self.report.counts = dict(counts)
 
     async def _judge(self, stack: Stack, sampler: Sampler) -> None:
         report = self.report

@@ -41,7 +41,7 @@ SETTINGS: dict[str, object] = {
     "allow_mode_header": True,
     "access_log": False,
     "max_item_bytes": 4 * MIB,
-    "memory_budget": 48 * MIB,
+    "memory_budget": 32 * MIB,
     "admission": {"queue_seconds": 1.0, "growth_seconds": 2.0},
     "limits": LIMITS,
     "paging": {"page_bytes": MIB},
@@ -51,7 +51,7 @@ SETTINGS: dict[str, object] = {
 RELOADS: tuple[dict[str, object], ...] = (
     {},
     {"paging": {"page_bytes": MIB // 2}},
-    {"memory_budget": 40 * MIB},
+    {"memory_budget": 28 * MIB},
     {"limits": LIMITS | {"connect_seconds": 4.0}},
     {"mode": "raw"},
     {"limits": {"idle_seconds": "soon"}},
