@@ -22,7 +22,13 @@ def main() -> int:
     add("--minutes", type=float, default=2.0)
     add("--workers", type=int, default=1)
     add("--seed", type=int, default=0, help="of the data, the clients and the faults; time makes the rest")
-    add("--restart-every", type=float, default=25.0, metavar="SECONDS", help="how often the upstream goes and comes back")
+    add(
+        "--restart-every",
+        type=float,
+        default=25.0,
+        metavar="SECONDS",
+        help="how often the upstream goes and comes back",
+    )
     add("--reload-every", type=float, default=15.0, metavar="SECONDS", help="how often the proxy gets other settings")
     add("--out", type=Path, default=Path("soak-out"), metavar="DIRECTORY")
     arguments = parser.parse_args()
@@ -40,7 +46,7 @@ def main() -> int:
     if find_spec("matplotlib"):
         from tests.soak import picture  # noqa: PLC0415 (matplotlib is optional)
 
-        picture.draw(arguments.out / "soak.png", report.lines()[0], report.samples)
+        picture.draw(arguments.out / "soak.png", report.title, report.samples)
     return int(bool(report.problems))
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Self, cast
@@ -16,6 +16,9 @@ PATIENCE_SECONDS = 90.0
 """How long a response may show no sign of life. Above every deadline that the soak gives the proxy."""
 
 USUAL = {"Host": "127.0.0.1", "Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "soak"}
+
+
+Lines = Mapping[str, str]
 
 
 class HangError(Exception):
@@ -98,18 +101,20 @@ class Connection(asyncio.BufferedProtocol):
         if self._transport is not None and self.is_open:
             self._transport.write(data)
 
-    async def ask(self, method: str, target: str, body: bytes = b"", **lines: str) -> Answer:
+    async def ask(self, method: str, target: str, lines: Lines | None = None, body: bytes = b"") -> Answer:
         """Send a request and wait for the end of its response, whatever that is. Raises HangError."""
-        self.begin(method, target, body, **lines)
+        self.begin(method, target, lines, body)
         return await self.answer()
 
-    def begin(self, method: str, target: str, body: bytes = b"", **lines: str) -> None:
+    def begin(self, method: str, target: str, lines: Lines | None = None, body: bytes = b"") -> None:
         """Send a request."""
-        named = USUAL | {name.replace("_", "-"): value for name, value in lines.items()}
+        named = USUAL | dict(lines or {})
         if body:
             named["Content-Length"] = str(len(body))
         self.expect()
-        head = "\r\n".join([f"{method} {target} HTTP/1.1", *(f"{key}: {value}" for key, value in named.items()), "", ""])
+        head = "\r\n".join(
+            [f"{method} {target} HTTP/1.1", *(f"{key}: {value}" for key, value in named.items()), "", ""]
+        )
         self.send(head.encode() + body)
 
     def expect(self) -> None:
@@ -134,7 +139,7 @@ class Connection(asyncio.BufferedProtocol):
     async def until(self, size: int) -> bool:
         """Wait until so many bytes of the body are there; False where the response has ended before."""
         assert self._done is not None
-        while len(self._answer.body) < size and not self._done.done():
+        while len(self._answer.body) < size and not self._done.done():  # noqa: ASYNC110 (cheap enough)
             await asyncio.sleep(0.02)
         return not self._done.done()
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import msgspec
 
 from tests.soak.client import Answer, Connection, HangError
-from tests.soak.questions import LARGE, MIDDLING, MODES, QUESTIONS, Question
+from tests.soak.questions import LARGE, MIDDLING, MODES, QUESTIONS, Question, pinned
 from tests.soak.scene import Scene
 from tests.soak.tally import EXACT
 
@@ -40,8 +40,7 @@ async def lister(scene: Scene) -> None:
 
 async def _list(scene: Scene, connection: Connection, question: Question, mode: str, what: str) -> Answer:
     epoch = scene.epoch.now()
-    lines = {"X_Restream_Mode": mode} if mode else {}
-    answer = await connection.ask("GET", question.target, Accept=question.accept, **lines)
+    answer = await connection.ask("GET", question.target, {"Accept": question.accept} | pinned(mode))
     await scene.judge(what, question, answer, epoch)
     return answer
 

@@ -52,6 +52,11 @@ QUESTIONS = (
 )
 
 
+def pinned(mode: str) -> dict[str, str]:
+    """Return the header line that pins a mode."""
+    return {"X-Restream-Mode": mode} if mode else {}
+
+
 def version_of(question: Question, body: bytes) -> str:
     """Return the resourceVersion of a List."""
     part = body[-MARGIN:] if question.is_custom else body[:MARGIN]

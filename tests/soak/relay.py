@@ -9,6 +9,7 @@ import random
 import socket
 import struct
 import sys
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import cast
 
@@ -150,11 +151,11 @@ class Relay:
         """Return how many bytes a connection carries before something happens."""
         return int(self.source.expovariate(1 / MEAN_BYTES))
 
-    def begin(self, coroutine: object) -> None:
+    def begin(self, coroutine: Coroutine[None, None, None]) -> None:
         """Run a coroutine."""
-        task = asyncio.ensure_future(cast("asyncio.Future[None]", coroutine))
-        self._tasks.add(cast("asyncio.Task[None]", task))
-        task.add_done_callback(self._tasks.discard)  # type: ignore[arg-type]
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
 async def serve(port: int, seed: int) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from time import monotonic
 
 from tests.soak.client import Connection, HangError
-from tests.soak.questions import LARGE, MIDDLING, MODES
+from tests.soak.questions import LARGE, MIDDLING, MODES, pinned
 from tests.soak.scene import Scene
 from tests.soak.tally import LEFT
 
@@ -32,7 +32,7 @@ async def slow(scene: Scene) -> None:
         what = "List of a slow client"
         try:
             async with await Connection.open(scene.proxy, rate=SLOW_BYTES_PER_SECOND) as connection:
-                connection.begin("GET", MIDDLING.target, **({"X_Restream_Mode": mode} if mode else {}))
+                connection.begin("GET", MIDDLING.target, pinned(mode))
                 answer = await connection.answer()
                 await scene.judge(what, MIDDLING, answer, epoch)
         except asyncio.CancelledError:
@@ -52,7 +52,7 @@ async def stalling(scene: Scene) -> None:
         mode = scene.source.choice(MODES)
         try:
             async with await Connection.open(scene.proxy, receive_buffer=SMALL_BUFFER) as connection:
-                connection.begin("GET", LARGE.target, **({"X_Restream_Mode": mode} if mode else {}))
+                connection.begin("GET", LARGE.target, pinned(mode))
                 if await connection.until(1):
                     connection.freeze()
                     await asyncio.sleep(scene.source.uniform(9.0, 12.0))
@@ -78,7 +78,7 @@ async def vanishing(scene: Scene) -> None:
         except OSError as error:
             scene.tally.fail(what, str(error))
             continue
-        connection.begin("GET", question.target, **({"X_Restream_Mode": mode} if mode else {}))
+        connection.begin("GET", question.target, pinned(mode))
         if scene.source.random() < 0.3:
             await asyncio.sleep(scene.source.uniform(0, 0.05))
         else:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from tests.soak.client import Answer, Connection, HangError
+from tests.soak.client import Answer, Connection, HangError, Lines
 from tests.soak.questions import Question, digest, version_of
 from tests.soak.tally import EXACT, Tally
 
@@ -69,10 +69,10 @@ class Scene:
         told = answer.lines.get("retry-after", "") if answer is not None else ""
         await asyncio.sleep((float(told) if told.isdecimal() else AGAIN_SECONDS) * self.source.uniform(0.5, 1.0))
 
-    async def direct(self, target: str, **lines: str) -> Answer:
+    async def direct(self, target: str, lines: Lines | None = None) -> Answer:
         """Ask the upstream itself. Raises OSError, HangError."""
         async with await Connection.open(self.upstream) as connection:
-            return await connection.ask("GET", target, **lines)
+            return await connection.ask("GET", target, lines)
 
     async def judge(self, what: str, question: Question, answer: Answer, epoch: int) -> bool:
         """Note what came of a List that was asked for in an epoch; whether the client has what it wanted."""
@@ -112,7 +112,7 @@ class Scene:
         joint = "&" if "?" in question.target else "?"
         target = f"{question.target}{joint}resourceVersion={version}&resourceVersionMatch=Exact"
         try:
-            snapshot = await self.direct(target, Accept=question.accept)
+            snapshot = await self.direct(target, {"Accept": question.accept})
         except (OSError, HangError):
             snapshot = Answer()
         if epoch % 2 or self.epoch.now() != epoch or snapshot.trouble:

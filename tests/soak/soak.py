@@ -138,8 +138,10 @@ class Soak:
                     report.problems.append(json.loads(line)["failure"])
                 elif not line.startswith('{"counts"'):
                     report.problems.append(f"{child.name} said: {line}")
+        report.aborts = await sampler.aborts()
         report.judge_growth(sampler)
         report.judge_counts()
+        report.judge_variety()
         try:
             code, unexpected = await stack.stop_proxy()
         except BenchError as error:

@@ -6,7 +6,6 @@ import json
 import re
 import signal
 import sys
-from pathlib import Path
 
 import msgspec
 import yaml
@@ -21,7 +20,7 @@ from tests.soak.scene import Epoch, Plan, address_of
 RELAY_READY = re.compile(r"^relay ready on (http://\S+)$", re.MULTILINE)
 READY_SECONDS = 60.0
 BACKEND = (
-    *("--pods", "1500", "--churn", "20", "--secrets", "12", "--secret-size", "1MiB"),
+    *("--pods", "2000", "--churn", "20", "--secrets", "12", "--secret-size", "1MiB"),
     *("--configmaps", "300", "--configmap-size", "4KiB", "--nodes", "60", "--widgets", "400"),
     *("--log-interval-seconds", "0.1"),
 )
@@ -41,17 +40,17 @@ SETTINGS: dict[str, object] = {
     "allow_mode_header": True,
     "access_log": False,
     "max_item_bytes": 4 * MIB,
-    "memory_budget": 32 * MIB,
     "admission": {"queue_seconds": 1.0, "growth_seconds": 2.0},
     "limits": LIMITS,
     "paging": {"page_bytes": MIB},
 }
-"""Impatient, and with less memory than the Lists would like to have."""
+BUDGET = 32 * MIB
+"""Of each worker: less than the Lists would like to have, though the largest fits in."""
 
 RELOADS: tuple[dict[str, object], ...] = (
     {},
     {"paging": {"page_bytes": MIB // 2}},
-    {"memory_budget": 28 * MIB},
+    {"admission": {"queue_seconds": 0.5, "client_lists": 24}},
     {"limits": LIMITS | {"connect_seconds": 4.0}},
     {"mode": "raw"},
     {"limits": {"idle_seconds": "soon"}},
@@ -111,14 +110,22 @@ class Stack:
 
     async def plan(self) -> None:
         """Look at what is right, and write it down for the load. Raises OSError, HangError."""
-        listed = {question.name: bytes((await self._get(question.target, question.accept)).body) for question in QUESTIONS}
-        digests = {question.name: digest(question, listed[question.name]) for question in QUESTIONS if not question.churns}
+        listed = {
+            question.name: bytes((await self._get(question.target, question.accept)).body) for question in QUESTIONS
+        }
+        digests = {
+            question.name: digest(question, listed[question.name]) for question in QUESTIONS if not question.churns
+        }
         for question in (LARGE, MIDDLING):
             items = Items()
             items.take(listed[question.name])
             digests[f"items of {question.name}"] = items.digest()
         objects = {}
-        for target in ("/api/v1/nodes/{}", "/api/v1/namespaces/default/secrets/{}", "/api/v1/namespaces/a/configmaps/{}"):
+        for target in (
+            "/api/v1/nodes/{}",
+            "/api/v1/namespaces/default/secrets/{}",
+            "/api/v1/namespaces/a/configmaps/{}",
+        ):
             for name in await self._names(target.format("")[:-1], 3):
                 body = (await self._get(target.format(name))).body
                 objects[target.format(name)] = hashlib.sha256(body).hexdigest()
@@ -127,7 +134,7 @@ class Stack:
 
     async def _get(self, target: str, accept: str = "application/json") -> Answer:
         async with await Connection.open(address_of(self.upstream_url)) as connection:
-            answer = await connection.ask("GET", target, Accept=accept)
+            answer = await connection.ask("GET", target, {"Accept": accept})
         assert answer.status == 200, (target, answer.status)
         return answer
 
@@ -149,7 +156,7 @@ class Stack:
         """End the upstream, by SIGTERM or by SIGKILL, and start it again on its port. Raises ChildError."""
         self.epoch.advance()
         self._backend.process.send_signal(signal.SIGTERM if kindly else signal.SIGKILL)
-        while self._backend.is_alive:
+        while self._backend.is_alive:  # noqa: ASYNC110 (another process)
             await asyncio.sleep(0.01)
         self._children.stop(self._backend)
         await self._start_backend(str(address_of(self.upstream_url)[1]))
@@ -162,7 +169,7 @@ class Stack:
         self.proxy.process.send_signal(signal.SIGHUP)
 
     def _write_settings(self) -> None:
-        settings = SETTINGS | RELOADS[self._reloads % len(RELOADS)]
+        settings = SETTINGS | {"memory_budget": self._workers * BUDGET} | RELOADS[self._reloads % len(RELOADS)]
         self._settings.write_text(yaml.safe_dump(settings), encoding="utf-8")
 
     def stop_upstream(self) -> None:

@@ -106,7 +106,7 @@ async def follower(scene: Scene) -> None:
         try:
             async with await Connection.open(scene.proxy) as connection:
                 connection.on_body_part = take
-                connection.begin("GET", f"{path}/log?follow=true&tailLines=50", Accept="*/*")
+                connection.begin("GET", f"{path}/log?follow=true&tailLines=50", {"Accept": "*/*"})
                 with suppress(TimeoutError):
                     async with asyncio.timeout(scene.source.uniform(2, 30)):
                         await connection.answer()

@@ -30,6 +30,8 @@ class Report:
     busy: float = 0.0
     """How much of the machine was used, by everybody."""
     counts: dict[str, int] = field(default_factory=dict)
+    aborts: dict[str, int] = field(default_factory=dict)
+    """Of responses that were not completed, by the reason that the proxy tells."""
     problems: list[str] = field(default_factory=list)
     resident: dict[str, float] = field(default_factory=dict)
     files: dict[str, float] = field(default_factory=dict)
@@ -70,9 +72,23 @@ class Report:
             if not self.counts.get(f"{what}|{EXACT}"):
                 self.problems.append(f"{what}: none was exact")
 
+    def judge_variety(self) -> None:
+        """Check that what the load was made for has happened, where there was time for it."""
+        if self.seconds < LEAST_SECONDS:
+            return
+        self.problems += [f"no response was aborted as {reason}" for reason in ABORTS if not self.aborts.get(reason)]
+        if not any(key.endswith("|status 429") for key in self.counts):
+            self.problems.append("memory was never short")
+
     def as_json(self) -> bytes:
         """Return all of it, and every look."""
         return msgspec.json.format(msgspec.json.encode(self), indent=1)
+
+    @property
+    def title(self) -> str:
+        """Say what it was."""
+        upstream = f"restarts of the upstream: {self.restarts}"
+        return f"{self.seconds:.0f} s, workers: {self.workers}, {upstream}, reloads: {self.reloads}"
 
     def lines(self) -> list[str]:
         """Return what a person reads."""
@@ -80,15 +96,19 @@ class Report:
         for key, count in sorted(self.counts.items()):
             what, _, outcome = key.partition("|")
             rows.setdefault(what, Counter())[outcome] = count
-        result = [f"{self.seconds:.0f} s, {self.workers} workers, {self.restarts} restarts of the upstream, {self.reloads} reloads"]
+        result = [self.title]
         for what, outcomes in rows.items():
             exact = outcomes.pop(EXACT, 0)
             others = ", ".join(f"{outcome} {count:,}" for outcome, count in outcomes.most_common())
             result.append(f"  {what:<30}{exact:>9,} exact   {others}")
         mib = 1 << 20
+        result.append(
+            "  aborted, by the proxy's account: " + ", ".join(f"{key} {count:,}" for key, count in self.aborts.items())
+        )
         resident, files = self.resident, self.files
         result.append(
-            f"  resident {resident['then'] / mib:.1f} MiB at {resident['at']:.0f} s, {resident['end'] / mib:.1f} MiB at the end"
+            f"  resident {resident['then'] / mib:.1f} MiB at {resident['at']:.0f} s,"
+            f" {resident['end'] / mib:.1f} MiB at the end"
             f" ({resident['end'] / resident['then'] - 1:+.1%}); files {files['then']:.0f}, then {files['end']:.0f}"
         )
         result.append(
@@ -111,5 +131,8 @@ class Report:
 
 
 LEAST_SECONDS = 100.0
+ABORTS = ("client_gone", "client_stalled", "upstream_closed")
 TAKE_LONG = frozenset({"List of a slow client", "watch"})
-CANNOT_SUCCEED = frozenset({"List of a client that stalls", "List of a client that vanishes", "slow loris", "bad request"})
+CANNOT_SUCCEED = frozenset(
+    {"List of a client that stalls", "List of a client that vanishes", "slow loris", "bad request"}
+)

@@ -61,7 +61,7 @@ class Lost(Exception):  # noqa: N818 (nobody's mistake)
 async def _life(scene: Scene, connection: Connection, name: str) -> None:
     epoch = scene.epoch.now()
     manifest = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": {"ports": [{"port": 80}]}}
-    made = await connection.ask("POST", SERVICES, json.dumps(manifest).encode(), Content_Type="application/json")
+    made = await connection.ask("POST", SERVICES, {"Content-Type": "application/json"}, json.dumps(manifest).encode())
     if made.trouble:
         raise Lost(made)
     for method, codes in (("GET", {200}), ("DELETE", {200}), ("GET", {404})):
