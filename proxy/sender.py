@@ -21,6 +21,8 @@ class Sender:
         self._upstream = upstream
         self._request = request
         self._is_long_running = info.is_long_running and not request.is_handshake
+        self._lines: Lines = []
+        self._lines_are_for: object = None
         self._home: Place | None = None  # where the last answer came from: pages of one List are asked for there
 
     async def send(self, target: bytes, plan: Plan, accept: bytes | None = None) -> Response:
@@ -41,9 +43,25 @@ class Sender:
         self, target: bytes, plan: Plan, accept: bytes | None, own_credential: bytes | None
     ) -> UpstreamRequest:
         request = self._request
+        wanted = not isinstance(plan, Raw), accept, own_credential
+        if wanted != self._lines_are_for:  # pages differ in their targets alone, but for a credential that is renewed
+            self._lines, self._lines_are_for = self._render(*wanted), wanted
+        return UpstreamRequest(
+            request.method,
+            target,
+            self._lines,
+            request.body,
+            request.is_chunked,
+            is_long_running=self._is_long_running,
+            is_handshake=request.is_handshake,
+            home=self._home,
+        )
+
+    def _render(self, plans_list: bool, accept: bytes | None, own_credential: bytes | None) -> Lines:
+        request = self._request
         lines = headers.to_upstream(
             request.lines,
-            plans_list=not isinstance(plan, Raw),
+            plans_list=plans_list,
             own_credential=own_credential,
             accept=accept,
             remote_user=self._remote_user(),
@@ -57,16 +75,7 @@ class Sender:
         )
         if request.is_chunked:
             lines.append((b"Transfer-Encoding", b"chunked"))
-        return UpstreamRequest(
-            request.method,
-            target,
-            lines,
-            request.body,
-            request.is_chunked,
-            is_long_running=self._is_long_running,
-            is_handshake=request.is_handshake,
-            home=self._home,
-        )
+        return lines
 
     def _remote_user(self) -> Lines | None:
         """Return what a front proxy says of its client. Raises UnauthorizedError where there is nothing to say."""

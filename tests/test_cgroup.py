@@ -46,13 +46,18 @@ GROUPS: dict[str, tuple[dict[str, str], float]] = {
 }
 
 
+def write(files: dict[str, str], root: Path) -> None:
+    """Write what the kernel would show."""
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+
+
 @pytest.mark.parametrize("what", GROUPS)
 def test_the_cpus_that_a_cgroup_allows(what: str, tmp_path: Path) -> None:
     """A container's limit counts, as do those around it."""
     files, limit = GROUPS[what]
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
+    write(files, tmp_path)
     assert cpu_limit(tmp_path) == limit
 
 
@@ -83,7 +88,5 @@ MEMORY: dict[str, tuple[dict[str, str], float]] = {
 def test_the_memory_that_a_cgroup_allows(what: str, tmp_path: Path) -> None:
     """A container's limit counts, as do those around it."""
     files, limit = MEMORY[what]
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
+    write(files, tmp_path)
     assert memory_limit(tmp_path) == limit

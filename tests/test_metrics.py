@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.metrics import ITEM_SIZES, MAX_RESOURCES, ItemSizes
+from proxy.collectors import ITEM_SIZES, ItemSizes
+from proxy.metrics import MAX_RESOURCES
 from tests.fakes.apiserver import SMALL_LIST, Apiserver, Exchange, response, script
 from tests.fakes.running import eventually, running
 from tests.fakes.wire import request
@@ -30,6 +31,9 @@ NAMES = {
     "restream_upstream_breaker_open": {"address"},
     "restream_upstream_failovers_total": {"address"},
     "restream_upstream_retries_total": {"kind", "outcome"},
+    "restream_memory_budget_bytes": set(),
+    "restream_memory_granted_bytes": set(),
+    "restream_waiting_lists": set(),
     "restream_resident_memory_peak_bytes": set(),
     "restream_open_files_limit": set(),
     "restream_config_last_reload_successful": set(),

@@ -263,7 +263,7 @@ def test_errors_say_what_the_client_is_told() -> None:
     errors = ListError.__subclasses__()
     assert {error.status_hint for error in errors if error is not ExpiredError} == {502}
     assert ExpiredError.status_hint == 410
-    assert len({error.reason for error in errors}) == len(errors) == 12
+    assert len({error.reason for error in errors}) == len(errors) == 13
 
 
 def test_separator_before_the_first_item_is_refused_with_a_hint_too() -> None:

@@ -1,4 +1,7 @@
-"""``serve`` with one gauge more: the tasks of its event loop, which nothing outside of a process can see."""
+"""``serve`` with one gauge more: the tasks of its event loop, which nothing outside of a process can see.
+
+And with retries for all: hundreds of cells fail at once here, which the budget of retries is there to slow down.
+"""
 
 import asyncio
 import sys
@@ -8,6 +11,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from proxy import cli, engine
+from proxy.core import retrybudget
 from proxy.core.budget import Budget
 from proxy.metrics import Metrics
 
@@ -32,4 +36,5 @@ class CountingMetrics(Metrics):
 
 if __name__ == "__main__":
     vars(engine)["Metrics"] = CountingMetrics
+    vars(retrybudget)["RESERVE_PER_SECOND"] = 10_000
     sys.exit(cli.main(sys.argv[1:]))

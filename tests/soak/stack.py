@@ -92,7 +92,7 @@ class Stack:
         self._write_settings()
         told = ("--config", str(self._settings), "--upstream", relay_url, "--workers", str(self._workers))
         ports = ("--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
-        self.proxy = self._python("proxy", "tests.faults.child", "serve", *told, *ports)
+        self.proxy = self._python("proxy", "tests.soak.child", "serve", *told, *ports)
         ready = await self.proxy.line(PROXY_READY)
         self.url, self.admin_url = ready[1], ready[2]
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from aiohttp import web
 
 from proxy.backend.status import PlainError
-from proxy.backend.streams import handshakes, services
+from proxy.backend.streams import handshakes, portchannels, services
 from proxy.backend.streams.links import TunnelLink
 from proxy.backend.streams.pods import Pod
 from proxy.backend.streams.sessions import Session, Stream, until_gone
@@ -23,6 +23,8 @@ async def serve(request: web.Request, pod: Pod) -> web.StreamResponse:
     handshakes.check_upgrade(request)
     if handshakes.is_websocket(request):
         if handshakes.picked(handshakes.tokens(request, "Sec-WebSocket-Protocol"), (TUNNEL,)) is None:
+            if (protocol := portchannels.asked_for(request)) is not None:
+                return await portchannels.serve(request, pod, protocol)
             raise PlainError(400, "unable to upgrade: no tunneling spdy protocols provided\n")
         websocket = await handshakes.open_websocket(request, TUNNEL)
         await forward(Session(TunnelLink(websocket), valid), pod)
@@ -88,8 +90,5 @@ async def connect(pod: Pod, data: Stream, error: Stream) -> None:
     if service := services.find(pod, port):
         await service(data.inbound, data.write)
         return
-    namespace = f'failed to connect to localhost:{port} inside namespace "{pod.metadata.uid}"'
-    cause = f"IPv4: dial tcp4 127.0.0.1:{port}: connect: connection refused"
-    text = f"error forwarding port {port} to pod {pod.metadata.uid}, uid : {namespace}, {cause}"
-    await error.write(text.encode())
+    await error.write(services.refusal(pod, port))
     await data.reset()

@@ -34,6 +34,13 @@ def page(pod: Pod, port: int, method: str, path: str, body: bytes) -> Page:
     return Page(200, f"{pod.metadata.name}:{port} {method} {path}\n".encode())
 
 
+def refusal(pod: Pod, port: int) -> bytes:
+    """Return a container runtime's text for a port on which nothing listens."""
+    namespace = f'failed to connect to localhost:{port} inside namespace "{pod.metadata.uid}"'
+    cause = f"IPv4: dial tcp4 127.0.0.1:{port}: connect: connection refused"
+    return f"error forwarding port {port} to pod {pod.metadata.uid}, uid : {namespace}, {cause}".encode()
+
+
 def find(pod: Pod, port: int) -> Service | None:
     """Return what listens on a port."""
     if port == ECHO_PORT:

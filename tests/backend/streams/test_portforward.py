@@ -212,9 +212,9 @@ async def test_a_client_that_leaves_ends_everything(client: Client, way: object)
 
 
 async def test_bad_handshakes(client: Client) -> None:
-    """A Status without an upgrade, 400 without a protocol that a tunnel could carry."""
+    """A Status without an upgrade, 400 without a protocol that is known."""
     async with client.post(TARGET) as response:
         assert (response.status, (await response.json())["message"]) == (400, "Upgrade request required")
     with pytest.raises(WSServerHandshakeError) as caught:
-        await client.ws_connect(TARGET, protocols=("v4.channel.k8s.io",))
+        await client.ws_connect(TARGET, protocols=("v5.channel.k8s.io",))
     assert caught.value.status == 400
