@@ -1,4 +1,4 @@
-"""One process of the load: ``python -m tests.soak.load PLAN ROLE SEED``; SIGTERM lets what is under way finish."""
+"""One process of the load: ``python -m tests.soak.load PLAN ROLE SEED SCALE``; SIGTERM lets what is under way finish."""
 
 import asyncio
 import random
@@ -16,7 +16,7 @@ from tests.soak.tally import Tally
 
 TELL_SECONDS = 1.0
 FINISH_SECONDS = 10.0
-"""How long requests under way may take at the end; what takes longer is left."""
+"""How long requests under way may take at the end; what takes longer is left. Less of both where the load is scaled down."""
 
 Role = Callable[[Scene], Awaitable[None]]
 ROLES: dict[str, dict[Role, int]] = {
@@ -29,16 +29,17 @@ ROLES: dict[str, dict[Role, int]] = {
 """How many clients of each kind run in a process of each name."""
 
 
-async def run(scene: Scene, role: str) -> None:
+async def run(scene: Scene, role: str, scale: float) -> None:
     """Run clients until told to stop."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    tasks = [asyncio.ensure_future(client(scene)) for client, count in ROLES[role].items() for _ in range(count)]
+    counts = {client: max(1, round(count * scale)) for client, count in ROLES[role].items()}
+    tasks = [asyncio.ensure_future(client(scene)) for client, count in counts.items() for _ in range(count)]
     telling = asyncio.ensure_future(_tell(scene.tally))
     ended = asyncio.ensure_future(stop.wait())
     await asyncio.wait([*tasks, ended], return_when=asyncio.FIRST_COMPLETED)
     scene.is_over = True
-    await asyncio.wait(tasks, timeout=FINISH_SECONDS)
+    await asyncio.wait(tasks, timeout=FINISH_SECONDS * scale)
     for task in (*tasks, telling, ended):
         task.cancel()
     for result in await asyncio.gather(*tasks, return_exceptions=True):
@@ -55,9 +56,9 @@ async def _tell(tally: Tally) -> None:
 
 def main() -> None:
     """Run from the command line."""
-    path, role, seed = sys.argv[1:]
+    path, role, seed, scale = sys.argv[1:]
     plan = msgspec.json.decode(Path(path).read_bytes(), type=Plan)
-    uvloop.run(run(Scene(plan, Tally(), random.Random(f"{seed}-{role}")), role))
+    uvloop.run(run(Scene(plan, Tally(), random.Random(f"{seed}-{role}")), role, float(scale)))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,9 @@ from tests.soak.questions import Question, digest, version_of
 from tests.soak.tally import EXACT, Tally
 
 Address = tuple[str, int]
+KEPT = 20
+"""Wrong bodies that are kept to be looked at."""
+
 AGAIN_SECONDS = 0.2
 """What a client waits after a failure, for one that would be told nothing else."""
 
@@ -125,5 +128,6 @@ def _keep(what: str, body: bytes) -> str:
     """Keep a wrong body to look at; the data is made up."""
     path = Path("soak-out") / f"wrong-{what.replace(' ', '-').replace('/', '-')}-{int(monotonic() * 1000)}.json"
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(body)
+    if len(list(path.parent.glob("wrong-*"))) < KEPT:
+        path.write_bytes(body)
     return f"{len(body):,} bytes, see {path}"

@@ -25,12 +25,13 @@ IDLE_SECONDS = 40.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a soak is like; all in seconds."""
+    """What a soak is like; times in seconds. `scale` is of the number of clients."""
 
     seconds: float
     restart_every: float = 25.0
     reload_every: float = 15.0
     sample_every: float = 1.0
+    scale: float = 1.0
     workers: int = 1
     seed: int = 0
 
@@ -55,7 +56,7 @@ class Soak:
             sampler.begin()
             machine = machine_cpu_seconds()
             watching = asyncio.ensure_future(sampler.watch(self._options.sample_every))
-            self._load = [stack.start_load(role) for role in ROLES]
+            self._load = [stack.start_load(role, self._options.scale) for role in ROLES]
             await self._disturb(stack, sampler)
             watching.cancel()
             self.report.cpu_seconds = sampler.cpu()

@@ -104,9 +104,11 @@ class Stack:
     def _python(self, name: str, module: str, *arguments: str) -> Child:
         return self._children.start(name, sys.executable, "-m", module, *arguments)
 
-    def start_load(self, role: str) -> Child:
-        """Start a process of the load."""
-        return self._python(role, "tests.soak.load", str(self._directory / "plan.json"), role, str(self._seed))
+    def start_load(self, role: str, scale: float) -> Child:
+        """Start a process of the load, with fewer clients where the `scale` is below 1."""
+        return self._python(
+            role, "tests.soak.load", str(self._directory / "plan.json"), role, str(self._seed), str(scale)
+        )
 
     async def plan(self) -> None:
         """Look at what is right, and write it down for the load. Raises OSError, HangError."""

@@ -15,6 +15,9 @@ from tests.soak.tally import EXACT, LEFT
 WATCH = "/api/v1/pods?watch=1"
 EVENT_VERSION = re.compile(rb'"resourceVersion":"(\d+)"')
 TICK = re.compile(rb"(\S+) tick (\d+)")
+WATCH_SECONDS = 20
+"""Watches that end well have to fit between two restarts of the upstream."""
+
 COMMAND_BYTES = 300_000
 ECHOES = 20
 
@@ -47,7 +50,7 @@ async def _current_version(scene: Scene) -> str:
 
 async def _watch(scene: Scene, what: str, version: str, epoch: int) -> str:
     """Watch once; return where to go on, nothing after an error."""
-    seconds = scene.source.randrange(3, 45)
+    seconds = scene.source.randrange(2, WATCH_SECONDS)
     async with await Connection.open(scene.proxy) as connection:
         try:
             answer = await connection.ask("GET", f"{WATCH}&resourceVersion={version}&timeoutSeconds={seconds}")

@@ -32,11 +32,10 @@ IDLE = Sample(0.0, resident=100 << 20, files=16, threads=5, tasks=4, held=dict.f
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("workers", [1, 2])
-async def test_smoke(workers: int) -> None:
-    """Ten seconds of everything, the upstream ended once: no List is wrong, and nothing is held afterwards."""
+async def test_smoke() -> None:
+    """Some seconds of everything, the upstream ended once: no List is wrong, and nothing is held afterwards."""
     said: list[str] = []
-    options = Options(10.0, restart_every=5.0, reload_every=1.5, sample_every=0.5, workers=workers)
+    options = Options(8.0, restart_every=4.0, reload_every=1.2, sample_every=0.25, scale=0.3)
     report = await Soak(options, said.append).run()
     assert not report.problems, "\n".join(report.lines())
     assert report.restarts == 1
