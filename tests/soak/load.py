@@ -1,4 +1,4 @@
-"""One process of the load: ``python -m tests.soak.load PLAN ROLE SEED SCALE``; SIGTERM lets what is under way finish."""
+"""One process of the load: ``python -m tests.soak.load PLAN ROLE SEED SCALE``; SIGTERM lets it finish."""
 
 import asyncio
 import random
@@ -16,7 +16,7 @@ from tests.soak.tally import Tally
 
 TELL_SECONDS = 1.0
 FINISH_SECONDS = 10.0
-"""How long requests under way may take at the end; what takes longer is left. Less of both where the load is scaled down."""
+"""How long requests under way may take at the end; what takes longer is left. Scaled down with the load."""
 
 Role = Callable[[Scene], Awaitable[None]]
 ROLES: dict[str, dict[Role, int]] = {
