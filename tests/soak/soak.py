@@ -19,6 +19,7 @@ from tests.soak.stack import Stack
 from tests.soak.verdict import Report
 
 PROGRESS_SECONDS = 10.0
+LINES_TOLD = 40
 IDLE_SECONDS = 40.0
 """Within so much after the load everything must have been given back: above each of the proxy's deadlines."""
 
@@ -150,4 +151,6 @@ class Soak:
             return
         if code:
             report.problems.append(f"the proxy ended with exit code {code}")
-        report.problems += [f"the proxy said: {line}" for line in unexpected]
+        report.problems += [f"the proxy said: {line}" for line in unexpected[:LINES_TOLD]]
+        if len(unexpected) > LINES_TOLD:
+            report.problems.append(f"the proxy said {len(unexpected) - LINES_TOLD} lines more")

@@ -14,7 +14,7 @@ from tests.soak.tally import EXACT
 REFERENCE_SECONDS = 300.0
 WINDOW_SECONDS = 60.0
 TOLERANCE = 0.10
-SHORT_TOLERANCE = 0.35
+SHORT_TOLERANCE = 0.20
 """Where the soak is too short to have a value of five minutes: caches, pools and the allocator still fill up."""
 
 LEAST_SECONDS = 100.0
