@@ -24,7 +24,7 @@ HELD = (
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One look, `at` seconds since the load began. Bytes, and numbers of things; tasks are -1 where nobody tells."""
+    """One look, `at` seconds since the load began. Bytes, and numbers of things; tasks are 0 where nobody tells."""
 
     at: float
     resident: int
@@ -68,7 +68,7 @@ class Sampler:
                 sum(memory(pid, "VmRSS") for pid in pids),
                 sum(map(_files, pids)),
                 sum(map(_threads, pids)),
-                int(metrics.get(TASKS, -1)),
+                int(metrics.get(TASKS, 0)),
                 {name: int(sum(value for key, value in metrics.items() if key.startswith(name))) for name in HELD},
             )
 

@@ -135,7 +135,8 @@ class Report:
         resident, files, tasks = (self.growth[name] for name in FLAT)
         result.append(
             f"  resident {resident.then / mib:.1f} MiB at {resident.at:.0f} s, {resident.end / mib:.1f} MiB at the end"
-            f" ({resident.end / resident.then - 1:+.1%}); files {files.then:.0f}, then {files.end:.0f};"
+            f" ({resident.end / resident.then - 1:+.1%}); peak {max(sample.resident for sample in self.samples) / mib:.1f} MiB;"
+            f" files {files.then:.0f}, then {files.end:.0f};"
             f" tasks {tasks.then:.0f}, then {tasks.end:.0f}"
         )
         result.append(
