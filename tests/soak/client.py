@@ -62,6 +62,7 @@ class Connection(asyncio.BufferedProtocol):
         self._last = 0.0
         self._count = 0
         self._is_frozen = False
+        self._freezes_at: int | None = None
         self.on_body_part: Callable[[bytes], None] | None = None
 
     @classmethod
@@ -145,6 +146,10 @@ class Connection(asyncio.BufferedProtocol):
 
     # --- ways to be a bad client ------------------------------------------------------------------------------------
 
+    def freeze_at(self, size: int) -> None:
+        """Stop reading as soon as so many bytes of the body are there."""
+        self._freezes_at = size
+
     def freeze(self) -> None:
         """Stop reading."""
         self._is_frozen = True
@@ -185,6 +190,9 @@ class Connection(asyncio.BufferedProtocol):
         except httptools.HttpParserError:
             self._end()
             self.close()
+        if self._freezes_at is not None and len(self._answer.body) >= self._freezes_at:
+            self._freezes_at = None
+            self.freeze()
         if self._rate and self.is_open and self._transport is not None:
             self._transport.pause_reading()
             asyncio.get_running_loop().call_later(nbytes / self._rate, self._go_on)

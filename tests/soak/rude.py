@@ -52,9 +52,9 @@ async def stalling(scene: Scene) -> None:
         mode = scene.source.choice(MODES)
         try:
             async with await Connection.open(scene.proxy, receive_buffer=SMALL_BUFFER) as connection:
+                connection.freeze_at(1)
                 connection.begin("GET", LARGE.target, pinned(mode))
                 if await connection.until(1):
-                    connection.freeze()
                     await asyncio.sleep(scene.source.uniform(9.0, 12.0))
                     connection.thaw()
                 answer = await connection.answer(STALL_SECONDS)

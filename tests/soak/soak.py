@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,6 +13,7 @@ from time import monotonic
 from proxy.bench.children import Child, Children
 from proxy.bench.errors import BenchError
 from proxy.bench.sampling import machine_cpu_seconds
+from tests.soak.client import HangError
 from tests.soak.load import FINISH_SECONDS, ROLES
 from tests.soak.sampling import Sampler
 from tests.soak.scene import address_of
@@ -19,6 +21,9 @@ from tests.soak.stack import Stack
 from tests.soak.verdict import Report
 
 PROGRESS_SECONDS = 10.0
+BEGUN = re.compile(r'^{"counts"', re.MULTILINE)
+START_SECONDS = 60.0
+LAST_WORDS = 2000
 LINES_TOLD = 40
 IDLE_SECONDS = 40.0
 """Within so much after the load everything must have been given back: above each of the proxy's deadlines."""
@@ -45,6 +50,7 @@ class Soak:
         self._say = say
         self.report = Report(options.seconds, options.workers, options.seed)
         self._load: list[Child] = []
+        self._restarting = asyncio.Lock()
 
     async def run(self) -> Report:
         """Run it. Raises BenchError where a process does not start."""
@@ -52,26 +58,35 @@ class Soak:
             stack = Stack(children, self._options.workers, self._options.seed)
             await stack.start()
             await stack.plan()
-            sampler = Sampler(stack.proxy.pid, address_of(stack.admin_url))
-            before = await sampler.look()
-            sampler.begin()
-            machine = machine_cpu_seconds()
-            watching = asyncio.ensure_future(sampler.watch(self._options.sample_every))
-            self._load = [stack.start_load(role, self._options.scale) for role in ROLES]
-            await self._disturb(stack, sampler)
-            watching.cancel()
-            self.report.cpu_seconds = sampler.cpu()
-            self.report.busy = (machine_cpu_seconds() - machine) / (monotonic() - sampler.zero) / (os.cpu_count() or 1)
-            await self._end_load(stack)
-            await sampler.settle(lambda sample: sample.is_idle, IDLE_SECONDS)
-            stack.stop_upstream()
-            after = await sampler.settle(
-                lambda sample: sample.is_idle and (sample.files, sample.tasks) == (before.files, before.tasks),
-                IDLE_SECONDS,
-            )
-            await self._judge(stack, sampler)
-            self.report.judge_idle(before, after)
+            try:
+                await self._run(stack)
+            except (OSError, HangError) as error:
+                said = stack.proxy.output()[-LAST_WORDS:]
+                self.report.problems.append(f"the proxy cannot be looked at: {error!r}; it said: {said}")
         return self.report
+
+    async def _run(self, stack: Stack) -> None:
+        sampler = Sampler(stack.proxy.pid, address_of(stack.admin_url))
+        before = await sampler.look()
+        self._load = [stack.start_load(role, self._options.scale) for role in ROLES]
+        for child in self._load:
+            await child.line(BEGUN, START_SECONDS)
+        sampler.begin()
+        machine = machine_cpu_seconds()
+        watching = asyncio.ensure_future(sampler.watch(self._options.sample_every))
+        await self._disturb(stack, sampler)
+        watching.cancel()
+        self.report.cpu_seconds = sampler.cpu()
+        self.report.busy = (machine_cpu_seconds() - machine) / (monotonic() - sampler.zero) / (os.cpu_count() or 1)
+        await self._end_load()
+        await sampler.settle(lambda sample: sample.is_idle, IDLE_SECONDS)
+        stack.stop_upstream()
+        after = await sampler.settle(
+            lambda sample: sample.is_idle and (sample.files, sample.tasks) == (before.files, before.tasks),
+            IDLE_SECONDS,
+        )
+        await self._judge(stack, sampler)
+        self.report.judge_idle(before, after)
 
     async def _disturb(self, stack: Stack, sampler: Sampler) -> None:
         """Restart the upstream and reload the proxy now and then, until the time is over."""
@@ -87,12 +102,21 @@ class Soak:
         for result in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(result, Exception):
                 self.report.problems.append(f"{result!r}")
+        async with self._restarting:  # not in the middle of one
+            pass
 
     async def _restart(self, stack: Stack) -> None:
         while True:
             await asyncio.sleep(self._options.restart_every)
             self.report.restarts += 1
-            await asyncio.shield(stack.restart_upstream(kindly=self.report.restarts % 2 == 0))
+            await asyncio.shield(self._restart_once(stack))
+
+    async def _restart_once(self, stack: Stack) -> None:
+        async with self._restarting:
+            try:
+                await stack.restart_upstream(kindly=self.report.restarts % 2 == 0)
+            except BenchError as error:
+                self.report.problems.append(str(error))
 
     async def _reload(self, stack: Stack) -> None:
         while True:
@@ -114,7 +138,7 @@ class Soak:
                 + (f", FAILED {outcomes['FAILED']}" if outcomes["FAILED"] else "")
             )
 
-    async def _end_load(self, stack: Stack) -> None:
+    async def _end_load(self) -> None:
         for child in self._load:
             with suppress(ProcessLookupError):
                 child.process.terminate()

@@ -13,6 +13,7 @@ from tests.soak.tally import EXACT
 
 REFERENCE_SECONDS = 300.0
 WINDOW_SECONDS = 60.0
+MIB = 1 << 20
 TOLERANCE = 0.10
 SHORT_TOLERANCE = 0.20
 """Where the soak is too short to have a value of five minutes: caches, pools and the allocator still fill up."""
@@ -128,27 +129,28 @@ class Report:
             exact = outcomes.pop(EXACT, 0)
             others = ", ".join(f"{outcome} {count:,}" for outcome, count in outcomes.most_common())
             result.append(f"  {what:<30}{exact:>9,} exact   {others}")
-        mib = 1 << 20
         result.append(
             "  aborted, by the proxy's account: " + ", ".join(f"{key} {count:,}" for key, count in self.aborts.items())
         )
-        resident, files, tasks = (self.growth[name] for name in FLAT)
-        result.append(
-            f"  resident {resident.then / mib:.1f} MiB at {resident.at:.0f} s, {resident.end / mib:.1f} MiB at the end"
-            f" ({resident.end / resident.then - 1:+.1%}); peak {max(sample.resident for sample in self.samples) / mib:.1f} MiB;"
-            f" files {files.then:.0f}, then {files.end:.0f};"
-            f" tasks {tasks.then:.0f}, then {tasks.end:.0f}"
-        )
-        result.append(
-            f"  proxy's CPU {self.cpu_seconds:.0f} s, machine {self.busy:.0%} busy; by minute, resident MiB: "
-            + " ".join(f"{value / mib:.0f}" for value in self.by_minute())
-        )
+        result += self._growth_lines() if self.growth else []
         for name, sample in self.idle.items():
             result.append(
                 f"  idle {name}: {sample.files} files, {sample.tasks} tasks, {sample.threads} threads,"
-                f" {sample.resident / mib:.1f} MiB, held {sample.held}"
+                f" {sample.resident / MIB:.1f} MiB, held {sample.held}"
             )
         return result + [f"FAILED {problem}" for problem in self.problems]
+
+    def _growth_lines(self) -> list[str]:
+        resident, files, tasks = (self.growth[name] for name in FLAT)
+        peak = max(sample.resident for sample in self.samples)
+        threads = ", ".join(map(str, sorted({sample.threads for sample in self.samples})))
+        minutes = " ".join(f"{value / MIB:.0f}" for value in self.by_minute())
+        change = f"{resident.then / MIB:.1f} MiB at {resident.at:.0f} s, {resident.end / MIB:.1f} MiB at the end"
+        return [
+            f"  resident {change} ({resident.end / resident.then - 1:+.1%}), peak {peak / MIB:.1f} MiB",
+            f"  files {files.then:.0f}, then {files.end:.0f}; tasks {tasks.then:.0f}, then {tasks.end:.0f}; threads {threads}",
+            f"  proxy's CPU {self.cpu_seconds:.0f} s, machine {self.busy:.0%} busy; resident MiB by minute: {minutes}",
+        ]
 
     def by_minute(self) -> list[float]:
         """Return the median resident bytes of each minute."""
