@@ -146,9 +146,10 @@ class Report:
         threads = ", ".join(map(str, sorted({sample.threads for sample in self.samples})))
         minutes = " ".join(f"{value / MIB:.0f}" for value in self.by_minute())
         change = f"{resident.then / MIB:.1f} MiB at {resident.at:.0f} s, {resident.end / MIB:.1f} MiB at the end"
+        others = f"files {files.then:.0f} and {files.end:.0f}, tasks {tasks.then:.0f} and {tasks.end:.0f}"
         return [
             f"  resident {change} ({resident.end / resident.then - 1:+.1%}), peak {peak / MIB:.1f} MiB",
-            f"  files {files.then:.0f}, then {files.end:.0f}; tasks {tasks.then:.0f}, then {tasks.end:.0f}; threads {threads}",
+            f"  {others}, threads {threads}",
             f"  proxy's CPU {self.cpu_seconds:.0f} s, machine {self.busy:.0%} busy; resident MiB by minute: {minutes}",
         ]
 
