@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint bench bench-check fuzz faults soak matrix lock clean
+.PHONY: demo test lint bench bench-check fuzz faults soak matrix audit lock clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml setup.py constraints.txt proxy/core/_scanner.c
@@ -46,6 +46,14 @@ bench: $(STAMP)
 bench-check: $(STAMP)
 	$(BIN)/kube-restream bench --check $(ARGS)
 
+# Whether a version that we install has a known hole: it asks for advisories. An environment of its own, as the tool has
+# dependencies that must not be ours.
+audit:
+	$(PYTHON) -m venv $(VENV)-audit
+	$(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check "pip-audit>=2.9,<3"
+	$(VENV)-audit/bin/pip-audit --strict --disable-pip --no-deps -r constraints.txt $(ARGS)
+	rm -rf $(VENV)-audit
+
 # The versions that the image and CI install: the newest that the bounds in pyproject.toml allow.
 lock:
 	$(PYTHON) -m venv $(VENV)-lock
@@ -55,4 +63,4 @@ lock:
 	rm -rf $(VENV)-lock
 
 clean:
-	rm -rf $(VENV) .matrix build proxy/core/*.so *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-audit .matrix build proxy/core/*.so *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

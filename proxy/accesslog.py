@@ -109,5 +109,12 @@ def _public(query: str) -> dict[str, str]:
 
 
 def _printable(text: str) -> str:
-    """Write what is not UTF-8 (kept as surrogates) as escapes, as JSON has no way to say it; cut what is long."""
-    return text[:MAX_TEXT].encode("utf-8", "backslashreplace").decode()
+    """Write what cannot be shown as escapes, and cut what is long.
+
+    JSON escapes what is below a space, but not what is from 0x7f to 0x9f, which terminals obey as well; and it has no
+    way to say what is not UTF-8 (kept as surrogates).
+    """
+    text = text[:MAX_TEXT]
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return text

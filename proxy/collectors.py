@@ -62,7 +62,7 @@ class Held(Collector):
         held = dict.fromkeys(MODES, 0)
         running = dict.fromkeys(MODES, 0)
         for progress in list(self._progress.values()):
-            held[progress.mode] += progress.held()
+            held[progress.mode] += progress.held() + progress.held_up()
             running[progress.mode] += 1
         buffered = GaugeMetricFamily("restream_buffered_bytes", "Bytes held for requests now.", labels=["mode"])
         inflight = GaugeMetricFamily("restream_inflight_requests", "Requests under way now.", labels=["mode"])

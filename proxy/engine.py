@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from proxy import process
-from proxy.accesslog import AccessLog
+from proxy.accesslog import AccessLog, Lines
 from proxy.admission import Admission
 from proxy.core.weights import Weights
 from proxy.downstream.answer import Request
@@ -38,7 +38,8 @@ class Engine:
     def __init__(self, settings: Settings, log: BinaryIO) -> None:
         """Read what the settings name; `log` is for the access log. Raises SettingsError."""
         self._admission = Admission(settings)
-        self.metrics = Metrics(process.raise_open_files_limit(), self._admission.budget)
+        open_files = process.raise_open_files_limit()
+        self.metrics = Metrics(open_files, self._admission.budget)
         self._log, self._silence = AccessLog(log), AccessLog(None)
         self._retiring: set[asyncio.Task[None]] = set()
         self._current: Generation | None = None
@@ -46,7 +47,17 @@ class Engine:
         self._handler = self._begin(current)
         self._tls = ListenerTLS(settings.tls) if current.tls else None
         context = self._tls.context if self._tls else None
-        self.listener = Listener(self._handle, settings.limits, context, Introductions(settings.trusted_proxies))
+        self.listener = listener = Listener(
+            self._handle,
+            settings.limits,
+            context,
+            Introductions(settings.trusted_proxies),
+            self.metrics,
+            process.most_connections(open_files),
+            lambda text: Lines(log).write(f"kube-restream: {text}".encode()),
+        )
+        self.metrics.connections.set_function(lambda: listener.open_connections)
+        self.metrics.head_bytes.set_function(lambda: listener.head_bytes)
 
     def prepare(self, settings: Settings) -> Generation:
         """Read everything that the settings name, without using it. Raises SettingsError.

@@ -23,6 +23,8 @@ from proxy.transfer import Services, Transfer
 RETRY_AFTER_SECONDS = 1
 """What an apiserver says with its 429s (k8s.io/apiserver/pkg/server/filters/maxinflight.go)."""
 
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
 AUTHORITY = re.compile(rb"^[^:/?]+://[^/?]*")
 
 
@@ -40,6 +42,9 @@ class Handler:
         target = _origin_form(request.target)
         method = request.method
         progress = Progress(classify(method, target.decode("latin-1")), monotonic())
+        progress.held_up = request.held
+        if request.body is not None:
+            request.body.may_pause = progress.info.is_long_running
         self._metrics.begin(progress)
         try:
             if self._filter is not None:
@@ -131,13 +136,17 @@ def _filter_of(settings: Settings) -> Filter | None:
 
 
 def _check_origin(request: Request) -> None:
-    """Refuse a handshake that a page of another origin has begun.
+    """Refuse what a page of another origin has a browser send that could change something, or read what comes.
 
-    Browsers let any page open a WebSocket to anywhere and read what comes: with the proxy's own credential an exec
-    into any Pod (which is why kubectl proxy refuses exec and attach altogether). They always say which page it is.
+    Any page may open a WebSocket to anywhere: with the proxy's own credential an exec into any Pod (which is why
+    kubectl proxy refuses exec and attach altogether). It may also POST anything without asking first, if only it names
+    no media type, and an apiserver takes a body without one for JSON. It does not get to read the answer, as it does
+    not get that of a GET, but the Pod has been made. Browsers always say which page it is.
     """
+    if request.method in SAFE and not request.is_handshake:
+        return
     origins = values(request.lines, b"origin")
-    if request.is_handshake and any(_authority(origin) != first(request.lines, b"host").lower() for origin in origins):
+    if any(_authority(origin) != first(request.lines, b"host").lower() for origin in origins):
         raise ForbiddenError("Origin is not the proxy")
 
 

@@ -1,7 +1,7 @@
 """What both sides of the data path share: a body between a parser and a coroutine, and the bytes of a head."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
 from proxy.core.errors import UpstreamTimeoutError
@@ -24,11 +24,16 @@ class BodyStream:
     """The body of one message: a parser pushes, one coroutine pulls, and pushing is paused while pulling lags.
 
     `limit` is how many bytes may wait before `pause` is called; `resume` is called once they have been read.
+
+    Where nothing waits, `pass_on` is offered what is pushed. It returns whether it has taken it: else the reader will.
     """
 
     def __init__(self, limit: int, pause: Callable[[], None], resume: Callable[[], None]) -> None:
         self.size = 0
         self.ended = False
+        self.pass_on: Callable[[Sequence[bytes]], bool] | None = None
+        self.still_to_send: Callable[[], int] = int
+        """How many bytes of memory are held of what was read and that is on its way on; whoever passes it on knows."""
         self._limit = self._usual_limit = limit
         self._pause = pause
         self._resume = resume
@@ -55,13 +60,20 @@ class BodyStream:
 
     def push(self, *pieces: bytes) -> None:
         """Take bytes from the parser."""
+        if self.pass_on is not None and not self._pieces and self.pass_on(pieces):
+            return
         self._pieces += pieces
         self.size += sum(map(len, pieces))
-        if self.size > self._limit and not self._paused:
-            self._paused = True
-            self._pause()
+        if self.size > self._limit:
+            self.hold_back()
         if self.size >= self._wanted:
             self._wake()
+
+    def hold_back(self) -> None:
+        """Pause the pushing until what waits is read."""
+        if not self._paused:
+            self._paused = True
+            self._pause()
 
     def end(self) -> None:
         """Take the end of the message."""
@@ -130,7 +142,7 @@ class Source:
 
     def __init__(self, body: BodyStream, timeout: float | None) -> None:
         self.body = body
-        self._timeout = timeout
+        self.timeout = timeout
 
     @property
     def is_over(self) -> bool:
@@ -142,15 +154,19 @@ class Source:
         """Return the memory in bytes of what waits to be read."""
         return self.body.held
 
+    def offer_to(self, take: Callable[[Sequence[bytes]], bool]) -> None:
+        """Offer what comes, before it can be read, to `take`, which returns whether it has taken it."""
+        self.body.pass_on = take
+
     async def read(self, at_least: int = 1) -> list[bytes]:
         """Return everything that has arrived, once it is so many bytes or the rest; nothing behind it.
 
         Raises UpstreamErrors.
         """
         try:
-            return await self.body.read(self._timeout, at_least)
+            return await self.body.read(self.timeout, at_least)
         except TimeoutError:
-            raise UpstreamTimeoutError(f"nothing came from the upstream for {self._timeout:g} s") from None
+            raise UpstreamTimeoutError(f"nothing came from the upstream for {self.timeout:g} s") from None
 
 
 def render_head(first_line: bytes, lines: Lines) -> bytes:

@@ -24,6 +24,18 @@ from proxy.progress import Progress
 
 RetryKind = Literal["connection", "page"]
 
+ClientRefusal = Literal[
+    "connections",
+    "client_connections",
+    "handshake",
+    "head_slow",
+    "head_large",
+    "heads_full",
+    "target_long",
+    "malformed",
+]
+"""Why the listener has not taken a connection or a request: one of `limits`, or what is no HTTP."""
+
 DURATIONS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 SIZES = tuple(float(1000 * 4**power) for power in range(12))
 """1 KB to 4.2 GB: client-go's own histogram ends at 16 MB, below the Lists that matter."""
@@ -137,6 +149,20 @@ class Metrics:
             ["kind", "outcome"],
             registry=registry,
         )
+        self.client_refusals = Counter(
+            "restream_client_refusals",
+            "Connections and requests of clients that the listener has not taken, by reason.",
+            ["reason"],
+            registry=registry,
+        )
+        self.connections = Gauge(
+            "restream_client_connections", "Open connections of clients, handshakes included.", registry=registry
+        )
+        self.head_bytes = Gauge(
+            "restream_head_bytes", "Bytes held for requests' heads that are unfinished, or large.", registry=registry
+        )
+        for refusal in get_args(ClientRefusal):
+            self.client_refusals.labels(refusal)
         self.item_sizes = ItemSizes()
         registry.register(self.item_sizes)
         registry.register(Held(self._progress, budget))
@@ -203,7 +229,9 @@ class Metrics:
     def end(self, progress: Progress, now: float) -> None:
         """Observe a request that is over, `now` by `time.monotonic`."""
         del self._progress[id(progress)]
-        progress.held = int  # a closure over windows and bodies: kept, it would keep them until the next collection
+        progress.held = progress.held_up = (
+            int  # a closure over windows and bodies: kept, it would keep them until the next collection
+        )
         mode, info = progress.mode, progress.info
         verb = info.verb if info.verb in VERBS else "other"
         self._requests.labels(mode, progress.reason, verb, *progress.labels, str(progress.code)).inc()

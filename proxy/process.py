@@ -11,6 +11,9 @@ from proxy import cgroup
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
 
+OWN_FILES = 64
+"""What else is open: listeners, the admin listener's connections, logs, files that are read again."""
+
 DEFAULT_BUDGET = 256 << 20
 LEAST_BUDGET = 8 << 20
 PROCESS_BYTES = 64 << 20
@@ -23,6 +26,11 @@ def raise_open_files_limit() -> int:
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard
+
+
+def most_connections(open_files: int) -> int:
+    """Return how many clients can be served with so many files: each may need a connection to the upstream as well."""
+    return max(1, (open_files - OWN_FILES) // 2)
 
 
 def freeze_objects() -> None:

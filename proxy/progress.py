@@ -15,8 +15,8 @@ OTHER = ("other", "other")
 class Progress:
     """One request under way: the handler and the relay write it, a scrape may read it at any time.
 
-    `held` tells how many bytes the proxy holds for the request now. Times are those of `time.monotonic`: uvloop's own
-    clock ticks in milliseconds.
+    `held` tells how many bytes the proxy holds for the response now, `held_up` of what the client has sent. Times are
+    those of `time.monotonic`: uvloop's own clock ticks in milliseconds.
     """
 
     info: RequestInfo
@@ -24,6 +24,7 @@ class Progress:
     mode: Mode = "raw"
     reason: str = ""
     held: Callable[[], int] = int
+    held_up: Callable[[], int] = int
     code: int = 0
     items: int = 0
     item_bytes: int = 0
@@ -52,4 +53,4 @@ class Progress:
 
     def note_held(self) -> None:
         """Take a look at what is held, for the peak."""
-        self.peak_held = max(self.peak_held, self.held())
+        self.peak_held = max(self.peak_held, self.held() + self.held_up())

@@ -11,7 +11,12 @@ from proxy.core.filters import compile_one
 from proxy.process import LEAST_BUDGET
 from proxy.settings import Settings, SettingsError, UpstreamTLS, setting_kinds, value_at
 
-MAY_BE_ZERO = frozenset({"limits.shutdown_delay_seconds", "admission.client_lists", "admission.resource_lists"})
+MAY_BE_ZERO = frozenset(
+    {
+        *("limits.client_connections", "limits.connection_requests", "limits.shutdown_delay_seconds"),
+        *("admission.client_lists", "admission.resource_lists"),
+    }
+)
 
 MAX_WORKERS = 256
 """More cores than that in one Pod are more likely a slip of the pen."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from time import monotonic
 
 from proxy.admission import Lease
+from proxy.core.errors import ClientGoneError
 from proxy.core.events import Event, Items
 from proxy.core.joiner import join
 from proxy.core.splitter import Splitter
@@ -25,8 +26,15 @@ class Relay:
         self._metrics = metrics
 
     async def raw(self) -> None:
-        """Copy the body as it comes; its head has been sent."""
+        """Copy the body as it comes; its head has been sent.
+
+        What may take for ever (a watch, a log) comes in little pieces that somebody waits for. They leave from within
+        the parser's call: a coroutine would get its turn behind all the Lists that are being cut (p50 of an event
+        beside ten of them: 8 instead of 14 ms).
+        """
         self._progress.held = lambda: self._source.held + self._answer.held
+        if self._source.timeout is None:
+            self._source.offer_to(self._pass_on)
         while pieces := await self._source.read():
             await self._write(pieces)
 
@@ -92,20 +100,32 @@ class Relay:
             events += splitter.finish()
         return events
 
+    def _pass_on(self, pieces: Sequence[Piece]) -> bool:
+        try:
+            is_sent = self._answer.write_at_once(pieces)
+        except ClientGoneError:
+            return False  # for the coroutine to find out
+        if is_sent:
+            self._note_sent()
+        return is_sent
+
     async def _write(self, pieces: Sequence[Piece]) -> None:
-        progress, answer = self._progress, self._answer
-        if progress.first_byte is None:
-            progress.first_byte = monotonic()
-        answer.write(pieces)
-        progress.bytes_sent = answer.sent
-        progress.note_held()
-        if answer.is_full:
+        self._answer.write(pieces)
+        self._note_sent()
+        if self._answer.is_full:
             began = monotonic()
             try:
                 with self._lease.stalled():
-                    await answer.drain()
+                    await self._answer.drain()
             finally:
-                self._metrics.note_stall(progress, monotonic() - began)
+                self._metrics.note_stall(self._progress, monotonic() - began)
+
+    def _note_sent(self) -> None:
+        progress = self._progress
+        if progress.first_byte is None:
+            progress.first_byte = monotonic()
+        progress.bytes_sent = self._answer.sent
+        progress.note_held()
 
     async def _write_events(self, events: list[Event]) -> None:
         """Write events, and empty their list: what was sent should not stay in memory while a client is waited for."""

@@ -62,9 +62,17 @@ class Filters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Bounds on what one connection may hold (bytes) and on how long things may take (seconds)."""
+    """Bounds on clients, on what connections may hold (bytes) and on how long things may take (seconds)."""
 
+    connections: int = 10_000
+    client_connections: int = 0
+    connection_requests: int = 0
+    header_seconds: float = 32.0
     header_bytes: int = 1 * MIB
+    header_lines: int = 1000
+    uri_bytes: int = 1 * MIB
+    large_heads_bytes: int = 32 * MIB
+    uploads_bytes: int = 64 * MIB
     read_buffer_bytes: int = 256 * KIB
     write_buffer_bytes: int = 256 * KIB
     connect_seconds: float = 10.0

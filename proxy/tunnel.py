@@ -26,7 +26,9 @@ class Side(asyncio.Protocol):
         self.is_lost = False
         self.error: Exception | None = None
         self._transport = handover.transport
-        self._handover = handover
+        self._early = handover.early
+        self._lost_by = handover.error
+        self._note_loss = handover.lost
         self._note_full = note_full
         self._note_end = note_end
         self._has_ended = False
@@ -43,15 +45,16 @@ class Side(asyncio.Protocol):
     def take_over(self) -> None:
         """Become the protocol of the transport, which reads nothing until `begin`."""
         if self._transport is None or self._transport.is_closing():
-            self._transport, self.is_lost, self.error = None, True, self._handover.error
+            self._transport, self.is_lost, self.error = None, True, self._lost_by
             return
         self._transport.pause_reading()
         self._transport.set_protocol(self)
 
     def begin(self) -> None:
         """Pass on what came early, then what comes."""
-        if self._handover.early:
-            self.data_received(self._handover.early)
+        early, self._early = self._early, b""
+        if early:
+            self.data_received(early)
         if self.is_lost:
             self._end_other()
         elif not self.other.is_full:
@@ -84,7 +87,7 @@ class Side(asyncio.Protocol):
         self._transport, self.is_lost = None, True
         if not self._has_ended and self.error is None:
             self.error = exc
-        self._handover.lost(exc)
+        self._note_loss(exc)
         self._end_other()
 
     def pause_writing(self) -> None:  # noqa: D102

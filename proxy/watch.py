@@ -1,5 +1,7 @@
 """A watch that can be ended early, between two events, as an apiserver ends its watches when it goes down."""
 
+from collections.abc import Callable, Sequence
+
 from proxy.core.boundaries import Boundaries
 from proxy.http1 import BodyStream, Source
 
@@ -21,6 +23,17 @@ class Watch(Source):
         self._is_ending = True
         if self._boundaries.is_between:
             self.body.end()  # wakes the reader
+
+    def offer_to(self, take: Callable[[Sequence[bytes]], bool]) -> None:
+        """Offer what comes to `take`, until the end is near: then it is cut as it is read."""
+
+        def follow(pieces: Sequence[bytes]) -> bool:
+            is_taken = not self._is_ending and take(pieces)
+            for piece in pieces if is_taken else ():
+                self._boundaries.follow(piece)
+            return is_taken
+
+        super().offer_to(follow)
 
     async def read(self, at_least: int = 1) -> list[bytes]:
         """Return everything that has arrived; nothing behind the last event."""

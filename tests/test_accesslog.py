@@ -1,10 +1,17 @@
-"""Lines of a log that several processes share."""
+"""Lines of a log: of one request each, whatever it says of itself, and whoever else writes there."""
 
 import fcntl
+import json
 import os
 from pathlib import Path
+from tempfile import TemporaryFile
 
-from proxy.accesslog import Lines, apart
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.accesslog import AccessLog, Lines, apart
+from proxy.core.request import classify
+from proxy.progress import Progress
 
 
 def test_a_full_pipe_that_others_write_to_blocks_nobody() -> None:
@@ -36,3 +43,19 @@ def test_what_is_no_pipe_stays_as_it_is(tmp_path: Path) -> None:
     assert (tmp_path / "log").read_bytes() == b"line\n"
     Lines(None).write(b"line")
     assert not Lines(None).is_read
+
+
+ODD = st.text(st.characters(codec="latin-1") | st.sampled_from('\n\r\x1b\x7f\x9b\u2028\u202e\ud800"'), max_size=40)
+
+
+@given(ODD, ODD)
+def test_no_request_writes_lines_of_its_own(path: str, agent: str) -> None:
+    """Whatever a client sends is one line of JSON, with nothing in it that a terminal would obey."""
+    progress = Progress(classify("GET", "/x"), 0.0, audit_id=agent)
+    with TemporaryFile(buffering=0) as stream:
+        AccessLog(stream).write(progress, method="GET", target="/" + path, user_agent=agent, now=1.0)
+        stream.seek(0)
+        text = stream.read().decode()
+    assert text.endswith("}\n")
+    assert text[:-1].isprintable()
+    assert json.loads(text)["method"] == "GET"

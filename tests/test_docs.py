@@ -97,3 +97,22 @@ def test_the_readme_names_every_command() -> None:
     readme = (ROOT / "README.md").read_text()
     for words in ("make demo", "make test", "kube-restream serve", "--kubeconfig"):
         assert words in readme
+
+
+def test_threats_are_held_by_tests_that_exist() -> None:
+    """Every test that docs/threat-model.md names exists, and every threat names one."""
+    page = (ROOT / "docs" / "threat-model.md").read_text()
+    for path, name in re.findall(r"(tests/[a-z0-9_/]+\.py)::(\w+)", page):
+        assert f"def {name}(" in (ROOT / path).read_text(), f"{path}::{name}"
+    for section in page.split("| threat |")[1:]:
+        for row in section.partition("\n\n")[0].splitlines()[2:]:
+            assert "::test_" in row, row
+
+
+def test_limits_on_clients_are_told() -> None:
+    """docs/http.md says of every limit on clients what happens beyond it."""
+    page = (ROOT / "docs" / "http.md").read_text()
+    for name in ("connections", "client_connections", "connection_requests", "header_seconds", "header_bytes"):
+        assert f"limits.{name}" in page
+    for name in ("header_lines", "uri_bytes", "large_heads_bytes", "uploads_bytes", "client_stall_seconds"):
+        assert f"limits.{name}" in page

@@ -90,6 +90,27 @@ async def test_rebound_names_are_refused(tmp_path: Path, host: bytes) -> None:
         assert upstream.exchanges == []
 
 
+@pytest.mark.parametrize(
+    ("method", "origin", "status"),
+    [
+        ("POST", b"https://evil.example", 403),
+        ("POST", b"null", 403),
+        ("DELETE", b"http://127.0.0.1:3000", 403),
+        ("POST", b"http://127.0.0.1", 200),
+        ("POST", None, 200),
+        ("GET", b"https://evil.example", 200),  # whose answer the page does not get to see
+    ],
+)
+async def test_pages_of_others_change_nothing(tmp_path: Path, method: str, origin: bytes | None, status: int) -> None:
+    """With an own identity a browser's write for a page of another origin is refused: it needs no leave to POST."""
+    lines = [b"Content-Length: 2", *([b"Origin: " + origin] if origin else [])]
+    async with Apiserver() as upstream:
+        async with running(None, kubeconfig=kubeconfig(tmp_path, upstream.url)) as proxy:  # type: ignore[arg-type]
+            asked = request("/api/v1/namespaces/a/pods", *lines, method=method, body=b"{}")
+            assert (await proxy.ask(asked, method=method)).status == status
+        assert len(upstream.exchanges) == (status == 200)
+
+
 async def test_paths_and_methods_are_filtered(tmp_path: Path) -> None:
     """Kubectl proxy's filters: no exec by default, however it is written; what the settings say else."""
     exec_ = "/api/v1/namespaces/default/pods/a/exec?command=id"

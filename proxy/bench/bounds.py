@@ -10,12 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from proxy.bench.meters import Figures
-from proxy.bench.screen import MIB, NOTHING, Table, mebibytes
+from proxy.bench.screen import KIB, MIB, NOTHING, Table, mebibytes, seconds
 
 KUBECTL, RAW, STREAMED, PAGED, BUFFERED = "kubectl proxy", "raw", "streamed", "paged", "buffered"
 LIST_CPU, GET_CPU = "proxy_cpu_seconds_per_gigabyte", "proxy_cpu_seconds_per_request"
 FIRST_BYTE, TOTAL = "first_byte_seconds", "seconds"
 PEAK, ABOVE_IDLE = "proxy_peak_rss_bytes", "proxy_above_idle_bytes"
+PER_WATCH = "proxy_bytes_per_watch"
+ALONE, BESIDE = "p99_alone_delay_seconds", "p99_beside_delay_seconds"
 NAMES = {
     LIST_CPU: "CPU per GB",
     GET_CPU: "CPU per GET",
@@ -23,7 +25,13 @@ NAMES = {
     TOTAL: "total",
     PEAK: "peak RSS",
     ABOVE_IDLE: "memory above idle",
+    PER_WATCH: "memory per idle watch",
+    ALONE: "p99 delay of events alone",
+    BESIDE: "p99 delay of events beside Lists",
 }
+
+
+IN_SECONDS = (FIRST_BYTE, TOTAL, ALONE, BESIDE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +64,7 @@ class Bound:
 
     def row(self, figures: Figures) -> Sequence[str]:
         """Return what it is about, the figure, the bound, the verdict, and the reason."""
-        show = "{:.2f}".format if self.is_ratio else mebibytes
+        show = "{:.2f}".format if self.is_ratio else seconds if self.value in IN_SECONDS else mebibytes
         found = self.figure(figures)
         verdict = NOTHING if found is None else "MISS" if found > self.most else "PASS"
         what = f"{self.workload}: {self.arm}, {NAMES[self.value]}"
@@ -76,6 +84,12 @@ GOALS = (
     Bound("configmaps", STREAMED, ABOVE_IDLE, 64 * MIB, "", FLOOR),
     Bound("gets-1", STREAMED, GET_CPU, 1.4, KUBECTL, FLOOR),
     Bound("gets-64", STREAMED, GET_CPU, 1.4, KUBECTL, FLOOR),
+    Bound("many-watches", STREAMED, PER_WATCH, 40 * KIB, "", FLOOR),
+    *(
+        Bound("latency", arm, value, most, "", FLOOR)
+        for arm in (STREAMED, PAGED)
+        for value, most in ((ALONE, 0.005), (BESIDE, 0.025))
+    ),
     Bound("ten Lists at once", STREAMED, TOTAL, 1.4, RAW, FLOOR),
     Bound("ten Lists at once", STREAMED, ABOVE_IDLE, 64 * MIB, "", FLOOR),
 )

@@ -20,6 +20,7 @@ from proxy.bench.meters import Figures, Meter, Run
 from proxy.bench.parameters import Parameters
 from proxy.bench.report import Result
 from proxy.bench.screen import Screen
+from proxy.bench.servers import STREAMING, start_patient
 from proxy.bench.stack import IDLE_SECONDS, Stack, started
 
 NAMES = ("kubectl proxy", "raw", "streamed", "paged", "buffered")
@@ -38,7 +39,7 @@ async def run(parameters: Parameters, screen: Screen, children: Children, out: P
     with screen.bar("rounds", SETS * parameters.rounds, "{:.0f}".format) as bar:
         for _ in range(SETS):
             async with AsyncExitStack() as context:
-                stacks = [await context.enter_async_context(_started(children, arm, lists)) for arm in chosen]
+                stacks = [await context.enter_async_context(await _started(children, arm, lists)) for arm in chosen]
                 await asyncio.sleep(IDLE_SECONDS)
                 meters = [Meter(stack.pids.get("proxy", ())) for stack in stacks]
                 for number in range(parameters.rounds):
@@ -49,8 +50,9 @@ async def run(parameters: Parameters, screen: Screen, children: Children, out: P
     return judged(parameters, report.versions(chosen), runs)
 
 
-def _started(children: Children, arm: Arm, lists: Sequence[Lists]) -> AbstractAsyncContextManager[Stack]:
-    return started(children, arm, tuple(flag for workload in lists for flag in workload.flags))
+async def _started(children: Children, arm: Arm, lists: Sequence[Lists]) -> AbstractAsyncContextManager[Stack]:
+    flags = [flag for workload in lists for flag in workload.flags]
+    return started(children, arm, await start_patient(children, STREAMING, *flags))
 
 
 async def _round(stack: Stack, lists: Sequence[Lists], gets: Gets, number: int) -> list[Run]:

@@ -14,12 +14,26 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from proxy.bench import arms, check, cluster, gigabyte, growth, paging, repeat, report, session, speed, workloads
+from proxy.bench import (
+    arms,
+    check,
+    cluster,
+    gigabyte,
+    growth,
+    hostile,
+    paging,
+    repeat,
+    report,
+    session,
+    speed,
+    workloads,
+)
 from proxy.bench.children import Children
 from proxy.bench.errors import BenchError
-from proxy.bench.parameters import ENCODERS, STREAMING, Parameters
+from proxy.bench.parameters import Parameters
 from proxy.bench.report import Result
 from proxy.bench.screen import Screen
+from proxy.bench.servers import ENCODERS, STREAMING
 
 Run = Callable[[Parameters, Screen, Children, Path], Awaitable[Result]]
 
@@ -40,14 +54,16 @@ STATEMENTS = (
     Statement("check", check.run, 6, "hold ratios against stored bounds instead; exit code 1 where one is missed"),
     Statement("growth", growth.run, 1, "measure memory and CPU against the size and number of Lists and items"),
     Statement("paging", paging.run, 5, "measure what paging spares a backend that assembles whole Lists"),
+    Statement("hostile", hostile.run, 3, "measure what GETs see of a thousand slow and a thousand stalled clients"),
 )
 
 
 UPSTREAM = "upstream"
 TIMES = """\
 On two cores, the default takes four to five minutes: a List workload 45 s for all arms and three rounds, GETs 30 s,
-watches 75 s. configmaps takes ten minutes (--scale 0.1 --rounds 1: half a minute), --check 45 s, --paging a minute,
---gigabyte one to two, --growth three to four. Peers that are not installed are left out.
+watches 75 s. many-watches takes 90 s, latency three to four minutes, configmaps ten (--scale 0.1 --rounds 1: half a
+minute), --check 45 s, --paging a minute, --gigabyte one to two, --growth three to four. Peers that are not installed
+are left out.
 """
 
 

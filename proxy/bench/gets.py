@@ -11,14 +11,18 @@ from typing import Self
 
 import msgspec
 
+from proxy.bench.children import Children
 from proxy.bench.errors import LoadError
 from proxy.bench.lists import PODS, Reference
 from proxy.bench.load import Connection, Door, fetch_text
 from proxy.bench.meters import Bill, Run, per
 from proxy.bench.screen import object_size
+from proxy.bench.servers import Server, start_patient
 from proxy.bench.stack import AFTERWARDS_SECONDS, IDLE_SECONDS, Stack
 
 PODS_THERE, POD_SIZE = 1000, 2500
+# What is neither listed nor paged is the same work in each of our modes.
+ONE_MODE = ("streamed",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class Gets:
     name: str
     connections: int
     duration: float
+    modes: tuple[str, ...] = ONE_MODE
 
     def scaled(self, scale: float) -> Self:
         """Return it for a shorter time, never for a longer one."""
@@ -43,6 +48,10 @@ class Gets:
     def flags(self) -> tuple[str, ...]:
         """Return the backend's."""
         return (f"--{PODS.plural}", str(PODS_THERE), PODS.size_flag, str(POD_SIZE))
+
+    async def start(self, children: Children, encoder: str) -> Server:
+        """Start the backend that it needs. Raises ChildError."""
+        return await start_patient(children, encoder, *self.flags)
 
     def held(self, arm: str, encoder: str) -> int:
         """Nothing large is held for anybody."""

@@ -12,10 +12,11 @@ from proxy.bench.bounds import ABOVE_IDLE, BUFFERED, LIST_CPU, PAGED, STREAMED
 from proxy.bench.children import Children
 from proxy.bench.lists import CONFIG_MAPS, PODS, Lists
 from proxy.bench.meters import Figures, Run
-from proxy.bench.parameters import STREAMING, Parameters
+from proxy.bench.parameters import Parameters
 from proxy.bench.pictures import Growth
 from proxy.bench.report import Result
 from proxy.bench.screen import NOTHING, Screen, Table, mebibytes, megabytes, object_size
+from proxy.bench.servers import STREAMING
 
 NAMES = (STREAMED, PAGED, BUFFERED)
 # Buffered is there for contrast, which needs no more than this.

@@ -9,11 +9,13 @@ import zlib
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
+from proxy.bench.children import Children
 from proxy.bench.errors import BenchError
 from proxy.bench.load import JSON, Connection, Door, Transfer, fetch, fetch_text
 from proxy.bench.meters import Bill, Run, per
 from proxy.bench.sampling import Residents, total
 from proxy.bench.screen import object_size
+from proxy.bench.servers import Server, start_patient
 from proxy.bench.stack import AFTERWARDS_SECONDS, IDLE_SECONDS, Stack
 from proxy.core.planning import MODES
 
@@ -90,6 +92,7 @@ class Lists:
     sums: Literal["during", "after", "never"] = "never"
     rate: float | None = None
     patience: float = 0.0
+    modes: tuple[str, ...] = MODES
 
     def scaled(self, scale: float) -> Self:
         """Return it with another number of objects, one at least."""
@@ -115,6 +118,10 @@ class Lists:
     def target(self) -> str:
         """Return what is asked for."""
         return f"/api/v1/{self.kind.plural}"
+
+    async def start(self, children: Children, encoder: str) -> Server:
+        """Start the backend that it needs. Raises ChildError."""
+        return await start_patient(children, encoder, *self.flags)
 
     def held(self, arm: str, encoder: str) -> int:
         """Return about how many bytes backend and proxy hold at once where they hold whole Lists."""

@@ -13,9 +13,10 @@ from proxy.bench.children import Children
 from proxy.bench.lists import PODS, SECRETS, Lists
 from proxy.bench.meters import Run
 from proxy.bench.pagingreport import DIRECT, PAGED, STREAMED
-from proxy.bench.parameters import WHOLE, Parameters
+from proxy.bench.parameters import Parameters
 from proxy.bench.report import Result
 from proxy.bench.screen import Screen
+from proxy.bench.servers import WHOLE
 
 # Few large items, many small ones, and these for one client.
 CROWDS = (

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from proxy.bench.arms import NAMES
+from proxy.bench.servers import STREAMING
 from proxy.bench.workloads import DEFAULT
-
-STREAMING, WHOLE = ENCODERS = ("streaming", "whole")
 
 
 @dataclass(frozen=True, slots=True)

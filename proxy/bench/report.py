@@ -15,10 +15,12 @@ from proxy.bench.arms import Arm
 from proxy.bench.bounds import GET_CPU, KUBECTL, LIST_CPU
 from proxy.bench.errors import BenchError
 from proxy.bench.gets import Gets
+from proxy.bench.latency import Latency
 from proxy.bench.lists import Lists
 from proxy.bench.meters import Figures, Run
 from proxy.bench.parameters import Parameters
 from proxy.bench.screen import NOTHING, Table, mebibytes, megabytes, microseconds, seconds
+from proxy.bench.watches import Watches
 from proxy.bench.workloads import Workload
 from proxy.core import scanner
 from proxy.core.planning import MODES
@@ -61,6 +63,17 @@ WATCH_COLUMNS = (
 )
 
 
+LATENCY_COLUMNS = (
+    Column("alone: p50", "p50_alone_delay_seconds", seconds),
+    Column("p99", "p99_alone_delay_seconds", seconds, is_compared=True),
+    Column("worst", "worst_alone_delay_seconds", seconds),
+    Column("beside Lists: p50", "p50_beside_delay_seconds", seconds),
+    Column("p99", "p99_beside_delay_seconds", seconds, is_compared=True),
+    Column("worst", "worst_beside_delay_seconds", seconds),
+    Column("MB/s", "megabytes_per_second", "{:,.0f}".format),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """A run: what it was about, what came out, and whether it is good enough for an exit code of 0."""
@@ -75,9 +88,8 @@ class Result:
 
 def columns(workload: Workload) -> tuple[Column, ...]:
     """Return what is shown of a workload."""
-    if isinstance(workload, Lists):
-        return LIST_COLUMNS
-    return GET_COLUMNS if isinstance(workload, Gets) else WATCH_COLUMNS
+    kinds = {Lists: LIST_COLUMNS, Gets: GET_COLUMNS, Watches: WATCH_COLUMNS, Latency: LATENCY_COLUMNS}
+    return next(shown for kind, shown in kinds.items() if isinstance(workload, kind))
 
 
 def table(workload: Workload, figures: Figures, arms: Sequence[str]) -> Table:

@@ -9,15 +9,13 @@ from typing import TypeVar
 from proxy.bench.arms import Arm
 from proxy.bench.children import Children
 from proxy.bench.errors import BenchError
-from proxy.bench.lists import Lists, Reference
+from proxy.bench.lists import Reference
 from proxy.bench.meters import Run
 from proxy.bench.screen import Screen, mebibytes
 from proxy.bench.stack import started
 from proxy.bench.workloads import Workload
 from proxy.core.planning import MODES
 
-# What is neither listed nor paged is the same work in each of our modes.
-SAME_AS_STREAMED = tuple(mode for mode in MODES if mode != "streamed")
 # The rest is for clients, page cache and everybody else.
 MEMORY_SHARE = 0.7
 Item = TypeVar("Item")
@@ -43,7 +41,7 @@ async def measure(
 
 async def one(children: Children, workload: Workload, arm: Arm, reference: Reference, number: int, encoder: str) -> Run:
     """Measure one arm in fresh processes. Raises BenchError."""
-    async with started(children, arm, ("--encoder", encoder, *workload.flags)) as stack:
+    async with started(children, arm, await workload.start(children, encoder)) as stack:
         try:
             return await workload.measure(stack, reference, number)
         except BenchError as error:
@@ -58,7 +56,7 @@ def rotated(arms: Sequence[Item], number: int) -> list[Item]:
 
 def suitable(workload: Workload, arms: Sequence[Arm], screen: Screen, encoder: str) -> list[Arm]:
     """Return the arms that have something of their own to show and enough memory; say which have not."""
-    chosen = [arm for arm in arms if isinstance(workload, Lists) or arm.name not in SAME_AS_STREAMED]
+    chosen = [arm for arm in arms if arm.name not in MODES or arm.name in workload.modes]
     limit = available_memory() * MEMORY_SHARE
     for arm in chosen:
         if (held := workload.held(arm.name, encoder)) > limit:

@@ -12,6 +12,9 @@ from proxy.bench.children import Child, Children
 BACKEND_READY = re.compile(r"^kube-restream backend ready on (http://\S+)$", re.MULTILINE)
 PROXY_READY = re.compile(r"^kube-restream ready on (http://\S+) \(admin (http://\S+)\)$", re.MULTILINE)
 ANY_PORT = "127.0.0.1:0"
+STREAMING, WHOLE = ENCODERS = ("streaming", "whole")
+# Ten Lists share one backend process; its usual deadline of 60 s is not what is measured here.
+PATIENCE = ("--list-deadline-seconds", "900")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,17 @@ class Server:
 async def start_backend(children: Children, *flags: str) -> Server:
     """Start the embedded apiserver. Raises ChildError."""
     child = children.start("backend", sys.executable, "-m", "proxy", "backend", "--listen", ANY_PORT, *flags)
+    return Server(child, (await child.line(BACKEND_READY))[1])
+
+
+async def start_patient(children: Children, encoder: str, *flags: str) -> Server:
+    """Start the embedded apiserver with all the time in the world for its Lists. Raises ChildError."""
+    return await start_backend(children, "--encoder", encoder, *flags, *PATIENCE)
+
+
+async def start_stamps(children: Children, *flags: str) -> Server:
+    """Start the upstream that stamps its events. Raises ChildError."""
+    child = children.start("upstream", sys.executable, "-m", "proxy.bench.stamps", *flags)
     return Server(child, (await child.line(BACKEND_READY))[1])
 
 

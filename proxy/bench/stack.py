@@ -15,10 +15,8 @@ from proxy.bench.children import Children
 from proxy.bench.errors import BenchError, LoadError
 from proxy.bench.load import Door, fetch
 from proxy.bench.sampling import process_tree
-from proxy.bench.servers import Server, start_backend
+from proxy.bench.servers import Server
 
-# Ten Lists share one backend process; its usual deadline of 60 s is not what is measured here.
-DEADLINE_SECONDS = "900"
 SMALL_GET = "/version"
 # What a proxy still has to do when the last byte is out (freeing, logging) is its cost too.
 AFTERWARDS_SECONDS = 0.2
@@ -51,9 +49,8 @@ class Stack:
 
 
 @asynccontextmanager
-async def started(children: Children, arm: Arm, flags: tuple[str, ...]) -> AsyncIterator[Stack]:
-    """Start a backend with `flags` and an arm in front of it. Raises BenchError."""
-    backend = await start_backend(children, *flags, "--list-deadline-seconds", DEADLINE_SECONDS)
+async def started(children: Children, arm: Arm, backend: Server) -> AsyncIterator[Stack]:
+    """Start an arm in front of a backend, and end both. Raises BenchError."""
     stack = Stack(arm.name, backend, await arm.start(children, backend.url), backend.url)
     async with running(children, stack):
         yield stack

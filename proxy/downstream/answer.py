@@ -11,7 +11,8 @@ from typing import Protocol
 from proxy.core import forwarding, upgrades
 from proxy.core.headers import Lines, first, without_length
 from proxy.downstream.peer import Peer
-from proxy.http1 import LAST_CHUNK, NO_BODY_STATUSES, BodyStream, Piece, chunk, render_head
+from proxy.downstream.upload import Upload
+from proxy.http1 import LAST_CHUNK, NO_BODY_STATUSES, Piece, chunk, render_head
 from proxy.sockets import Handover
 
 SMALL_BYTES = 64 << 10
@@ -26,10 +27,12 @@ class Request:
     lines: Lines
     is_http10: bool
     keep_alive: bool
-    body: BodyStream | None
+    body: Upload | None
     is_chunked: bool = False
     is_handshake: bool = False
     """Whether the connection is given up for another protocol if the upstream grants it (RFC 9110, section 7.8)."""
+    head_size: int = 0
+    """What its head takes in memory, in bytes, at most."""
     answer: "Answer" = field(init=False)
     peer: Peer = field(init=False)
 
@@ -37,6 +40,11 @@ class Request:
     def expects_continue(self) -> bool:
         """Whether the client waits to be told before it sends its body (RFC 9110, 10.1.1: not with HTTP/1.0)."""
         return self.body is not None and not self.is_http10 and first(self.lines, b"expect").lower() == "100-continue"
+
+    def held(self) -> int:
+        """Return the memory in bytes of what has come behind its head and has not left for the upstream."""
+        body = self.body
+        return self.answer.held_behind + (body.held + body.still_to_send() if body is not None else 0)
 
     @property
     def client(self) -> str:
@@ -61,8 +69,8 @@ class Wire(Protocol):
     keeps_alive: bool
 
     @property
-    def is_leaving(self) -> bool:
-        """Whether the proxy goes down, so that the client should come back on another connection."""
+    def is_last(self) -> bool:
+        """Whether the client should come back on another connection: this one has served, or the proxy goes down."""
 
     @property
     def is_draining(self) -> bool:
@@ -79,6 +87,10 @@ class Wire(Protocol):
     @property
     def held(self) -> int:
         """Return the memory in bytes of what was written and that the kernel has not taken yet."""
+
+    @property
+    def held_behind(self) -> int:
+        """Return how many bytes have come behind a handshake that is not answered."""
 
     def write(self, pieces: Sequence[Piece]) -> None:
         """Hand bytes to the transport. Raises ClientGoneError without one."""
@@ -144,6 +156,11 @@ class Answer:
         """Return the memory in bytes of what was written and that the kernel has not taken yet."""
         return self._connection.held
 
+    @property
+    def held_behind(self) -> int:
+        """Return how many bytes have come behind a handshake that is not answered."""
+        return self._connection.held_behind
+
     def start(self, status: int, reason: bytes, lines: Lines, length: int | None) -> None:
         """Send the head. `length` is the body's size in bytes where it is known; it frames the body."""
         connection, request = self._connection, self._request
@@ -154,7 +171,7 @@ class Answer:
         self._chunked = has_body and length is None and not request.is_http10
         if self._chunked:
             lines = [*lines, (b"Transfer-Encoding", b"chunked")]
-        connection.keeps_alive = request.keep_alive and not connection.is_leaving
+        connection.keeps_alive = request.keep_alive and not connection.is_last
         connection.keeps_alive &= not self._until_close
         if not connection.keeps_alive:
             lines = [*lines, (b"Connection", b"close")]
@@ -190,6 +207,13 @@ class Answer:
     def give_up(self, error: Exception) -> None:
         """Wait no more for the client to catch up: whoever writes gets `error`."""
         self._connection.give_up(error)
+
+    def write_at_once(self, pieces: Sequence[Piece]) -> bool:
+        """Send a part of the body, in one piece, unless the client does not keep up; return whether it was sent."""
+        if self._connection.is_full:
+            return False
+        self.write(pieces)
+        return True
 
     def write_now(self, body: bytes) -> None:
         """Send a short body of announced length, without waiting."""

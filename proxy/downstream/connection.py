@@ -2,19 +2,22 @@
 
 import asyncio
 import logging
+import socket
+import ssl
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import cast
 
 from proxy.core.errors import ClientGoneError, ClientStalledError, RestreamError
 from proxy.core.status import phrase
 from proxy.downstream.answer import Answer, Request
+from proxy.downstream.arrival import Arrival
 from proxy.downstream.parser import Parser
 from proxy.downstream.patience import Patience
-from proxy.downstream.peer import Introductions, Peer
+from proxy.downstream.peer import Peer
+from proxy.downstream.service import Service
 from proxy.http1 import BodyStream, Piece, render_head
-from proxy.settings import Limits
+from proxy.metrics import ClientRefusal
 from proxy.sockets import Handover, Outbox, Paced, probe, reset_on_close
 
 logger = logging.getLogger("kube-restream")
@@ -27,48 +30,30 @@ FAREWELL_SECONDS = 1.0
 """How long a connection is idle before a drain closes it: the next request may be on its way already, and a client that
 is closed upon cannot know whether it was read (nginx has keepalive_min_timeout for this)."""
 
-Handler = Callable[[Request], Awaitable[None]]
-
-
-@dataclass(slots=True)
-class Service:
-    """What the connections of a listener share: who handles requests, and whether any more are taken."""
-
-    handler: Handler
-    limits: Limits
-    introductions: Introductions
-    connections: set["Connection"] = field(default_factory=set)
-    is_leaving: bool = False
-    is_draining: bool = False
-    is_dropping: bool = False
-    tell_loss: Callable[[], None] | None = None
-    emptied: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def remember(self, connection: "Connection") -> None:
-        """Count a connection."""
-        self.connections.add(connection)
-        self.emptied.clear()
-
-    def forget(self, connection: "Connection") -> None:
-        """Count a connection no more."""
-        self.connections.discard(connection)
-        if not self.connections:
-            self.emptied.set()
-        if self.tell_loss:
-            self.tell_loss()
+REFUSALS: dict[int, ClientRefusal] = {
+    400: "malformed",
+    408: "head_slow",
+    414: "target_long",
+    431: "head_large",
+    501: "malformed",
+    503: "heads_full",
+}
+"""What is counted for a refusal with a status."""
 
 
 class Connection(Paced, asyncio.Protocol):
     """One client connection. Requests are handled one after the other; pipelined ones wait in order."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, address: str) -> None:
+        self.address = address
         self.keeps_alive = True
         self._service = service
         self._limits = service.limits
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._peer: Peer
-        self._parser = Parser(self, service.limits)
+        self._parser = Parser(self, service.limits, service.uploads)
+        self._arrival = Arrival(self._parser, service.heads, service.limits.header_seconds, lambda: self._is_paused)
         self._queue: deque[Request] = deque()
         self._task: asyncio.Task[None] | None = None
         self._refusal: tuple[int, str] | None = None
@@ -76,9 +61,31 @@ class Connection(Paced, asyncio.Protocol):
         self._is_paused = self._is_handed_over = False
         self._idle_since = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._requests = 0
         self._waiting = 0  # to be sent when the timer last looked
         self._outbox = Outbox()
         self._patience = Patience(service.limits, self._taken, self._give_up)
+
+    # --- the beginning ----------------------------------------------------------------------------------------------
+
+    def open(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
+        """Serve a connection that has been accepted, or close it where there are too many."""
+        if self._service.admit(self):
+            self._opening = self._loop.create_task(self._open(sock, tls))
+        else:
+            sock.close()
+
+    async def _open(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
+        seconds = self._limits.header_seconds if tls else None
+        try:
+            await self._loop.connect_accepted_socket(lambda: self, sock, ssl=tls, ssl_handshake_timeout=seconds)
+        except OSError:  # a handshake that failed, or took too long
+            self._service.count_refusal("handshake")
+        finally:
+            self._opening = None
+            if self._transport is None:
+                self._service.forget(self)
 
     # --- asyncio.Protocol -----------------------------------------------------------------------------------------
 
@@ -87,7 +94,6 @@ class Connection(Paced, asyncio.Protocol):
         stream.set_write_buffer_limits(high=self._limits.write_buffer_bytes)
         probe(stream)
         self._peer = self._service.introductions.introduce(transport)
-        self._service.remember(self)
         self._idle_since = self._loop.time()
         self._timer = self._loop.call_later(self._limits.idle_seconds, self._close_if_idle)
         if self.is_draining:  # accepted before the drain began, made after it has looked at the connections
@@ -95,6 +101,7 @@ class Connection(Paced, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:  # noqa: D102
         self._parser.feed(data)
+        self._arrival.look()
 
     def eof_received(self) -> None:
         """Close: a client that has closed its side is gone, as for nginx; half-closed clients are not served."""
@@ -106,12 +113,16 @@ class Connection(Paced, asyncio.Protocol):
         self._patience.end()
         if self._timer:
             self._timer.cancel()
+        self._arrival.end()
         if self._task is not None and self._is_handed_over:
             # The tunnel knows. It is under way, so that a drain waits for it, until the other side has ended as well.
             self._task.add_done_callback(lambda _: self._service.forget(self))
             return
         self._service.forget(self)
         self._parser.fail(ClientGoneError("the client closed the connection"))
+        for request in self._queue:
+            if request.body is not None:
+                request.body.drop()
         if self._task is not None:
             self._task.cancel()
 
@@ -139,13 +150,16 @@ class Connection(Paced, asyncio.Protocol):
         """Put a request in the queue."""
         request.answer, request.peer = Answer(self, request), self._peer
         self._queue.append(request)
-        if len(self._queue) > MAX_PIPELINED:
+        self._arrival.hold(request.head_size)
+        if len(self._queue) > MAX_PIPELINED or self._arrival.held > self._limits.read_buffer_bytes:
             self.pause()
         if self._task is None:
+            self._service.begin(self)
             self._task = self._loop.create_task(self._serve())
 
     def refuse(self, status: int, message: str) -> None:
         """Answer what is not HTTP after everything before it, then close: its end cannot be known."""
+        self._service.count_refusal(REFUSALS[status])
         self._refusal = (status, message)
         if self._task is None:
             self._answer_refusal()
@@ -169,28 +183,40 @@ class Connection(Paced, asyncio.Protocol):
         while self._queue and self._transport is not None:
             await self.drain()  # answers without a body do not wait themselves
             request = self._current = self._queue.popleft()
+            self._requests += 1
             self._resume_where_there_is_room()
             self.keeps_alive = request.keep_alive
-            try:
-                await self._service.handler(request)
-            except Exception:
-                logger.exception("a bug: the handler failed")
-                request.answer.abort()
-            if not request.answer.ended:
-                break
-            self._current = None
-            if not self.keeps_alive or not await self._swallow(request.body):
-                self._close()
+            may_go_on = await self._handle(request)
+            if request.body is not None:
+                request.body.drop()
+            self._arrival.hold(-request.head_size)
+            if not may_go_on:
                 break
             if request.is_handshake:
                 self._parser.go_on()
                 self._resume_where_there_is_room()
         self._task = None
         self._idle_since = self._loop.time()
+        self._service.wait(self)
         if self._refusal is not None:
             self._answer_refusal()
         elif self.is_draining:
             self.leave()
+
+    async def _handle(self, request: Request) -> bool:
+        """Have a request answered; False where the connection carries no other one."""
+        try:
+            await self._service.handler(request)
+        except Exception:
+            logger.exception("a bug: the handler failed")
+            request.answer.abort()
+        if not request.answer.ended:
+            return False
+        self._current = None
+        if not self.keeps_alive or not await self._swallow(request.body):
+            self._close()
+            return False
+        return True
 
     def _resume_where_there_is_room(self) -> None:
         if not self._queue and not self._parser.is_full:
@@ -216,6 +242,12 @@ class Connection(Paced, asyncio.Protocol):
         return self._service.is_leaving
 
     @property
+    def is_last(self) -> bool:
+        """Whether the connection has carried as many requests as it may."""
+        most = self._limits.connection_requests
+        return self.is_leaving or bool(most and self._requests >= most)
+
+    @property
     def is_draining(self) -> bool:
         """Whether the listener accepts no more connections."""
         return self._service.is_draining
@@ -236,6 +268,11 @@ class Connection(Paced, asyncio.Protocol):
         return self._outbox.held(self._write_buffer_size)
 
     @property
+    def held_behind(self) -> int:
+        """Return how many bytes have come behind a handshake that is not answered."""
+        return self._parser.held_behind
+
+    @property
     def _write_buffer_size(self) -> int:
         """Bytes written that the kernel has not taken yet."""
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
@@ -250,7 +287,8 @@ class Connection(Paced, asyncio.Protocol):
     def buffer(self, on: bool) -> None:
         """Let more be written while something waits to be sent, or nothing."""
         if self._transport is not None:
-            self._transport.set_write_buffer_limits(high=self._limits.write_buffer_bytes if on else 0)
+            # Not 0: a TLS transport with nothing to send would call that full, and never tell that there is room.
+            self._transport.set_write_buffer_limits(high=self._limits.write_buffer_bytes if on else 1)
 
     def reset_on_close(self, on: bool) -> None:
         """Let the kernel end the connection with a reset, however it comes to end, until told otherwise."""
@@ -259,7 +297,9 @@ class Connection(Paced, asyncio.Protocol):
     def hand_over(self) -> Handover:
         """Give the connection up to a tunnel; the request that has asked for it is its last."""
         self._is_handed_over = True
-        return Handover(self._transport, self._parser.give_up(), self.connection_lost)
+        early = self._parser.give_up()
+        self._parser.forget()
+        return Handover(self._transport, early, self.connection_lost)
 
     def abort(self, *, reset: bool = False) -> None:
         """Drop the connection and what waits to be sent; with `reset` the client sees ECONNRESET, not an end."""
@@ -271,6 +311,9 @@ class Connection(Paced, asyncio.Protocol):
 
     def drop(self) -> "asyncio.Task[None] | None":
         """Cancel the request under way, whose handler aborts its answer, or close; return what is to be awaited."""
+        if self._opening is not None:
+            self._opening.cancel()
+            return self._opening
         if self._task is None and self._write_buffer_size:
             self.abort(reset=True)
         elif self._task is None:
@@ -289,8 +332,21 @@ class Connection(Paced, asyncio.Protocol):
         if self._current is not None:
             self._current.answer.end_early()
 
+    def make_room(self) -> bool:
+        """End a handshake, or a connection that has no request under way and nothing to send."""
+        if self._opening is not None:
+            self._opening.cancel()
+            return True
+        transport = self._transport
+        if not self.is_idle or transport is None or transport.is_closing() or self._write_buffer_size:
+            return False
+        self._close()
+        return True
+
     def leave(self) -> None:
         """Close as soon as no request is under way, and none can be on its way that the client takes to be welcome."""
+        if self._opening is not None:
+            self._loop.call_later(FAREWELL_SECONDS, self.make_room)
         if not self.is_idle or self._transport is None or self._transport.is_closing():
             return
         left = self._idle_since + FAREWELL_SECONDS - self._loop.time()

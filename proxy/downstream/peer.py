@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -26,7 +27,7 @@ class Introductions:
 
     def introduce(self, transport: asyncio.BaseTransport) -> Peer:
         """Return the peer of a connection that has just been made, its handshake included."""
-        address = _address_of(transport)
+        address = _address_in(transport.get_extra_info("peername"))
         is_trusted = address is not None and any(address in network for network in self._trusted)
         handshake = transport.get_extra_info("ssl_object")
         scheme = b"https" if handshake is not None else b"http"
@@ -37,8 +38,15 @@ class Introductions:
         return Peer(Hop(str(address or "").encode(), scheme, is_trusted), user)
 
 
-def _address_of(transport: asyncio.BaseTransport) -> IPv4Address | IPv6Address | None:
-    name = transport.get_extra_info("peername")
+def address_of(sock: socket.socket) -> str:
+    """Return the address at the other end of a socket, nothing where it has gone already."""
+    try:
+        return str(_address_in(sock.getpeername()) or "")
+    except OSError:
+        return ""
+
+
+def _address_in(name: object) -> IPv4Address | IPv6Address | None:
     if not isinstance(name, tuple):
         return None
     address = ip_address(name[0].partition("%")[0])  # a zone means something on this host alone

@@ -101,17 +101,29 @@ class Connection(Paced, asyncio.BufferedProtocol):
         self._timer = self._loop.call_later(self._timeout, self._expire) if self._timeout else None
 
     def send_body(self, body: BodyStream, *, is_chunked: bool) -> None:
-        """Send a request's body as it comes, beside waiting for the response; failures surface there."""
+        """Send a request's body as it comes, beside waiting for the response; failures surface there.
+
+        Nothing of it is written behind what waits: the kernel has buffers of its own, and a batch of which one byte
+        waits is in memory as a whole.
+        """
+        body.still_to_send = self._waiting
         self._sender = self._loop.create_task(self._send_body(body, is_chunked=is_chunked))
+
+    def _waiting(self) -> int:
+        """Return how many bytes the kernel has not taken yet."""
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
     async def _send_body(self, body: BodyStream, *, is_chunked: bool) -> None:
         try:
             while pieces := await body.read():
                 if self._transport is None:
                     return
+                self._transport.set_write_buffer_limits(high=0)
                 self._transport.writelines(chunk(pieces) if is_chunked else pieces)
                 self._restart_timer()
                 await self.drain()
+            if self._transport is not None:
+                self._transport.set_write_buffer_limits(high=self._limits.write_buffer_bytes)
             if is_chunked and self._transport is not None:
                 self._transport.write(LAST_CHUNK)
         except RestreamError as error:

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import sys
 from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
 from prometheus_client import Counter, Gauge
@@ -13,10 +14,10 @@ from proxy.accesslog import Lines, apart
 from proxy.admin import Admin
 from proxy.app import listen, scheme
 from proxy.core.budget import NOTHING, Budget
+from proxy.downstream.acceptor import Acceptor
 from proxy.metrics import Metrics
 from proxy.reloading import Account, with_what_is_fixed
-from proxy.settings import Settings, SettingsError
-from proxy.workers.acceptor import Acceptor
+from proxy.settings import Admission, Limits, Settings, SettingsError
 from proxy.workers.child import Child, StartError
 from proxy.workers.choosing import LIVED_SECONDS, LONGEST_DELAY, by_load, delay_after
 from proxy.workers.merging import LABEL, Family, families_of, merge, render, retire
@@ -35,6 +36,8 @@ PREPARE_SECONDS = 10.0
 
 SILENT_SECONDS = 30.0
 """A worker that says nothing for so long is as good as one process that hangs: /healthz fails."""
+
+T = TypeVar("T", Admission, Limits)
 
 GRACE_SECONDS = 3.0
 """What workers have beyond `drain_seconds` before they are killed."""
@@ -117,6 +120,7 @@ class Supervisor:
         """Give a connection to the worker with the fewest; those that cannot take it now are passed over."""
         for index in by_load([child.load for child in self._children], self._last):
             if self._children[index].hand_over(sock):
+                sock.close()  # it has a copy
                 self._last = index
                 return True
         return False
@@ -258,12 +262,15 @@ def _read_files(settings: Settings) -> None:
 def share(settings: Settings, count: int) -> Settings:
     """Return the settings of one of `count` workers: what is for all Lists together is divided."""
     budget = process.memory_budget(count) if settings.memory_budget == "auto" else settings.memory_budget
-    admission = settings.admission
-    shares = {
-        name: -(-getattr(admission, name) // count) for name in ("queue_length", "client_lists", "resource_lists")
-    }
+
+    def divided(section: T, names: tuple[str, ...]) -> T:
+        return msgspec.structs.replace(section, **{name: -(-getattr(section, name) // count) for name in names})
+
     return msgspec.structs.replace(
-        settings, memory_budget=budget // count, admission=msgspec.structs.replace(admission, **shares)
+        settings,
+        memory_budget=budget // count,
+        admission=divided(settings.admission, ("queue_length", "client_lists", "resource_lists")),
+        limits=divided(settings.limits, ("connections", "client_connections", "large_heads_bytes", "uploads_bytes")),
     )
 
 

@@ -50,7 +50,6 @@ class Worker:
         self._begun: asyncio.Future[Settings | None] = self._loop.create_future()
         self._leaving = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._adopting = 0
         self._adopted = 0
         self._tells_load = False
         self._engine: Engine
@@ -84,7 +83,7 @@ class Worker:
             case Begin(settings):
                 self._begun.set_result(settings)
             case Adopt():
-                self._start(self._adopt(self._channel.take_socket()))
+                self._adopt(self._channel.take_socket())
             case Count():
                 self._count()
             case Probe():
@@ -110,18 +109,12 @@ class Worker:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _adopt(self, sock: socket.socket | None) -> None:
+    def _adopt(self, sock: socket.socket | None) -> None:
         self._adopted += 1
         if sock is None:
             self._tell_load_soon()
-            return
-        self._adopting += 1
-        try:
-            await self._engine.listener.adopt(sock)
-        except OSError:  # a handshake that failed, as they do
-            self._tell_load_soon()
-        finally:
-            self._adopting -= 1
+        else:
+            self._engine.listener.adopt(sock)
 
     async def _probe(self) -> None:
         self._channel.send(Probed(await self._engine.problem()))
@@ -145,4 +138,4 @@ class Worker:
 
     def _tell_load(self) -> None:
         self._tells_load = False
-        self._channel.send(Load(self._adopted, self._adopting + self._engine.listener.open_connections))
+        self._channel.send(Load(self._adopted, self._engine.listener.open_connections))

@@ -10,6 +10,7 @@ from proxy.bench import rounds
 from proxy.bench.arms import arms
 from proxy.bench.screen import PlainScreen
 from proxy.bench.workloads import CATALOGUE, DEFAULT
+from proxy.core.planning import MODES
 
 
 @given(st.lists(st.integers(), unique=True), st.integers(0, 100))
@@ -48,4 +49,4 @@ def test_the_default_is_known() -> None:
     for name, workload in CATALOGUE.items():
         assert workload.scaled(1e-9).name == name == workload.name
         assert workload.title
-        assert workload.flags
+        assert set(workload.modes) <= set(MODES)

@@ -14,10 +14,11 @@ def test_notes_when_each_event_was_complete() -> None:
 
 
 def test_a_delay_is_counted_from_another_watch() -> None:
-    """Event by event, as far as both have come; what was there before has no delay."""
+    """Event by event, as far as both have come, and since both were open."""
     here, there = Watch(), Watch()
     here.times, there.times = [1.0, 2.5, 3.0], [1.5, 2.0]
-    assert here.behind(there) == [0.0, 0.5]
+    assert here.behind(there, 0.0) == [0.0, 0.5]
+    assert here.behind(there, 1.75) == [0.5]
 
 
 def test_is_never_too_short_for_an_event() -> None:

@@ -28,6 +28,7 @@ from proxy.core.users import remote_lines, user_of
 from proxy.core.values import is_utf8
 from proxy.downstream.answer import Request
 from proxy.downstream.parser import Parser
+from proxy.downstream.upload import Uploads
 from proxy.settings import Filters, Limits
 from tests.core.feeding import MAX_ITEM_BYTES
 from tests.core.recorded import json_bodies
@@ -175,7 +176,7 @@ def check_parser(stream: bytes, sizes: list[int]) -> None:
     seen = []
     for pieces in ([stream], list(chunks(stream, sizes))):
         owner = Recorder()
-        parser = Parser(owner, Limits(header_bytes=4000))
+        parser = Parser(owner, Limits(header_bytes=4000), Uploads(1 << 20))
         for piece in pieces:
             parser.feed(piece)
             if owner.refusals:

@@ -67,9 +67,10 @@ async def watching(
 
 @asynccontextmanager
 async def draining(proxy: Running) -> AsyncIterator[asyncio.Task[None]]:
-    """Begin to drain, and wait for its end."""
+    """Begin to drain, as far as that goes without the passing of time, and wait for its end."""
     closing = asyncio.ensure_future(proxy.proxy.close())
-    await asyncio.sleep(0)
+    for _ in range(5):
+        await asyncio.sleep(0)
     yield closing
     await closing
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from proxy.downstream.answer import Request
 from proxy.downstream.parser import Parser
+from proxy.downstream.upload import Uploads
 from proxy.settings import Limits
 from tests.fakes.upgrades import HANDSHAKES
 from tests.fakes.wire import request
@@ -60,7 +61,7 @@ def test_any_cut(before: list[bytes], shaken: bytes, behind: list[bytes], data: 
     stream = whole + rest
     cuts = sorted(data.draw(st.sets(st.integers(0, len(stream)), max_size=12)) | {0, len(stream)})
     owner = Owner()
-    parser = Parser(owner, Limits())
+    parser = Parser(owner, Limits(), Uploads(1 << 20))
     for start, end in pairwise(cuts):
         parser.feed(stream[start:end])
     assert [found.target for found in owner.requests[:-1]] == [part.split(b" ")[1] for part in before]
@@ -76,7 +77,7 @@ def test_any_cut(before: list[bytes], shaken: bytes, behind: list[bytes], data: 
 def test_what_is_held_behind_a_handshake_pauses_reading() -> None:
     """The connection is paused once more than a read buffer waits behind a handshake."""
     owner = Owner()
-    parser = Parser(owner, Limits(read_buffer_bytes=1000))
+    parser = Parser(owner, Limits(read_buffer_bytes=1000), Uploads(1 << 20))
     parser.feed(SHAKEN[0] + b"x" * 1000)
     assert not parser.is_full
     parser.feed(b"x")

@@ -9,9 +9,9 @@ import pytest
 
 from proxy import tls
 from proxy.settings import DownstreamTLS, UpstreamTLS
-from tests.fakes.apiserver import SMALL_LIST, Apiserver
+from tests.fakes.apiserver import SMALL_LIST, Apiserver, response, script
 from tests.fakes.certificates import Certificates, make_certificates, needs_openssl
-from tests.fakes.running import Running, running
+from tests.fakes.running import Running, eventually, running
 from tests.fakes.wire import PATIENCE, request
 
 pytestmark = needs_openssl
@@ -51,6 +51,28 @@ async def is_served(proxy: Running, context: ssl.SSLContext) -> bool:
     except (ssl.SSLError, ConnectionError):
         return False
     return answer.status == 200
+
+
+ITEM = b'{"metadata":{"name":"pod","uid":"%s"}}' % (b"u" * 1950)
+LARGE_LIST = SMALL_LIST.partition(b"[")[0] + b"[" + b",".join([ITEM] * 4000) + b"]}\n"
+"""8 MiB: more than the kernel takes from one connection whose client does not read."""
+
+
+@pytest.mark.parametrize("mode", ["raw", "streamed", "paged", "buffered"])
+async def test_large_list_over_tls(certificates: Certificates, mode: str) -> None:
+    """All of a List comes over TLS, to a client that keeps up and to one that stalls in the middle."""
+    answer = script(response(LARGE_LIST, framing="chunked", chunk_size=50_000))
+    async with (
+        Apiserver(answer) as upstream,
+        running(upstream.url, mode=mode, tls=DownstreamTLS(*pair(certificates, "server"))) as proxy,
+    ):
+        assert (await proxy.ask(request(), tls=certificates.client())).body == LARGE_LIST
+        async with await proxy.connect(tls=certificates.client(), receive_buffer=65536) as client:
+            client.pause()
+            await client.send(request())
+            await eventually(lambda: proxy.sample("restream_buffered_bytes") > 0)
+            client.resume()
+            assert (await client.answer()).body == LARGE_LIST
 
 
 # --- clients ----------------------------------------------------------------------------------------------------------

@@ -99,6 +99,8 @@ def test_what_is_known_is_told_apart() -> None:
     gauges = {family.name for family in families if family.kind == "gauge"} - each - ONCE
     assert gauges == {
         "restream_buffered_bytes",
+        "restream_client_connections",
+        "restream_head_bytes",
         "restream_inflight_requests",
         "restream_memory_budget_bytes",
         "restream_memory_granted_bytes",

@@ -1,4 +1,4 @@
-"""The supervisor's listener: what happens when nobody takes connections, or when there is no descriptor left."""
+"""Accepting: what happens when nobody takes connections, or when there is no descriptor left."""
 
 import asyncio
 import socket
@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from proxy.workers import acceptor
-from proxy.workers.acceptor import Acceptor
+from proxy.downstream import acceptor
+from proxy.downstream.acceptor import Acceptor
 from tests.fakes.running import eventually
 from tests.fakes.wire import PATIENCE, Client
 from tests.workers.processes import without_descriptors
@@ -29,7 +29,7 @@ class Taker:
             self.refusals += 1
             return False
         self.room -= 1
-        sock.shutdown(socket.SHUT_RDWR)
+        sock.close()
         return True
 
 

@@ -1,4 +1,4 @@
-"""The main listener of a supervisor: accepts connections, which others serve."""
+"""Accepts connections, which others serve: connections of this process, or workers."""
 
 import asyncio
 import errno
@@ -6,7 +6,8 @@ import os
 import socket
 from collections.abc import Callable
 
-from proxy.downstream.listener import BACKLOG
+BACKLOG = 1024
+"""Connections that the kernel keeps while we are busy."""
 
 AT_ONCE = 64
 """Connections accepted before the loop has its turn again."""
@@ -21,7 +22,7 @@ EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Acceptor:
-    """Accepts on every address of a name. `hand_over` gives a connection away, or returns False for now.
+    """Accepts on every address of a name. `hand_over` takes a socket for its own, or returns False for now.
 
     While nobody takes any, connections wait in the kernel. `tell` is for who runs the proxy.
     """
@@ -62,7 +63,6 @@ class Acceptor:
             if not self._hand_over(self._held):
                 self._pause()
                 return
-            self._held.close()
             self._held = None
         self._is_accepting = True
         for sock in self._sockets:
@@ -94,7 +94,6 @@ class Acceptor:
                 self._held = sock
                 self._pause()
                 return
-            sock.close()
 
     def _pause(self) -> None:
         self._stop()
