@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint bench bench-check fuzz faults matrix audit lock clean
+.PHONY: demo test lint bench bench-check fuzz faults soak matrix audit lock clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml setup.py constraints.txt proxy/core/_scanner.c
@@ -30,6 +30,9 @@ fuzz: $(STAMP)
 faults: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group clients
 	$(BIN)/python -m tests.faults $(ARGS)
+
+soak: $(STAMP)
+	$(BIN)/python -m tests.soak $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

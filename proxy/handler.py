@@ -6,6 +6,7 @@ nothing that can be mistaken for a complete List ever ends cleanly.
 
 import asyncio
 import re
+import traceback
 from time import monotonic
 
 from proxy.accesslog import AccessLog
@@ -49,13 +50,15 @@ class Handler:
             if self._filter is not None:
                 self._check(self._filter, request, target)
             await Transfer(self._services, request, target, progress).run()
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as cancelled:
             # The listener cancels a request whose client has gone, and those that outlive the drain.
             reason = "shutdown" if request.answer.is_dropped else ClientGoneError.reason
             self._abort(request, progress, reason, ClientGoneError.status_hint)
+            _let_go(cancelled)
             raise
         except RestreamError as error:
             self._fail(request, progress, error)
+            _let_go(error)
         finally:
             now = monotonic()
             self._metrics.end(progress, now)
@@ -102,6 +105,16 @@ class Handler:
         if not request.answer.started:
             progress.code = code
         request.answer.abort()
+
+
+def _let_go(error: BaseException) -> None:
+    """Free what the frames of a failure still hold, now that their lease is over.
+
+    Streams keep the error that ended them, the error its traceback, and that the frames that held the streams: a circle
+    that the collector may find only seconds later, with buffers that no budget counts any more (`make soak`: up to
+    30 MiB from four seconds, beside a budget of 32 MiB).
+    """
+    traceback.clear_frames(error.__traceback__)
 
 
 def _origin_form(target: bytes) -> bytes:
