@@ -10,8 +10,9 @@ from tests.soak.tally import LEFT
 
 SLOW_BYTES_PER_SECOND = 50_000
 SMALL_BUFFER = 64 << 10
-STALL_SECONDS = 60.0
-"""Within so much a client that has stopped reading must have lost its response; the proxy is told 4 s."""
+STALL_SECONDS = 25.0, 30.0
+"""How long a client reads nothing. The proxy is told to wait for 4 s: it looks twice at most, from when it has something
+to send, and the upstream may take its time."""
 
 LORIS_SECONDS = 12.0
 BAD_REQUESTS = {
@@ -55,9 +56,9 @@ async def stalling(scene: Scene) -> None:
                 connection.freeze_at(1)
                 connection.begin("GET", LARGE.target, pinned(mode))
                 if await connection.until(1):
-                    await asyncio.sleep(scene.source.uniform(9.0, 12.0))
+                    await asyncio.sleep(scene.source.uniform(*STALL_SECONDS))
                     connection.thaw()
-                answer = await connection.answer(STALL_SECONDS)
+                answer = await connection.answer()
         except (OSError, HangError) as error:
             scene.tally.fail(what, str(error))
             continue
