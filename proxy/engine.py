@@ -13,9 +13,9 @@ from proxy.downstream.listener import Listener
 from proxy.downstream.peer import Introductions
 from proxy.handler import Handler
 from proxy.metrics import Metrics
+from proxy.services import Services
 from proxy.settings import Settings
 from proxy.tls import Kept, ListenerTLS
-from proxy.transfer import Services
 from proxy.way import Way
 
 

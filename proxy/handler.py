@@ -17,8 +17,9 @@ from proxy.core.headers import Lines, first, values
 from proxy.core.request import classify
 from proxy.downstream.answer import Request
 from proxy.progress import Progress
+from proxy.services import Services
 from proxy.settings import Settings
-from proxy.transfer import Services, Transfer
+from proxy.transfer import Transfer
 
 RETRY_AFTER_SECONDS = 1
 """What an apiserver says with its 429s (k8s.io/apiserver/pkg/server/filters/maxinflight.go)."""

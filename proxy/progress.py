@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
 
-from proxy.core.planning import Mode
+from proxy.core.planning import Mode, Plan
 from proxy.core.request import RequestInfo
 
 OTHER = ("other", "other")
@@ -45,6 +45,10 @@ class Progress:
     def mode_line(self) -> bytes:
         """Return the value of X-Restream-Mode."""
         return f"{self.mode}; reason={self.reason}".encode()
+
+    def note_plan(self, plan: Plan) -> None:
+        """Note how the request is carried, and why so."""
+        self.mode, self.reason = plan.mode, plan.reason
 
     def note_upstream_first_byte(self) -> None:
         """Note the head of the upstream's response, the first one where there are many."""
