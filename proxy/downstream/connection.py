@@ -5,7 +5,6 @@ import logging
 import socket
 import ssl
 from collections import deque
-from collections.abc import Sequence
 from typing import cast
 
 from proxy.core.errors import ClientGoneError, ClientStalledError, RestreamError
@@ -13,12 +12,12 @@ from proxy.core.status import phrase
 from proxy.downstream.answer import Answer, Request
 from proxy.downstream.arrival import Arrival
 from proxy.downstream.parser import Parser
-from proxy.downstream.patience import Patience
 from proxy.downstream.peer import Peer
 from proxy.downstream.service import Service
-from proxy.http1 import BodyStream, Piece, render_head
+from proxy.downstream.stream import ClientStream
+from proxy.http1 import BodyStream, render_head
 from proxy.metrics import ClientRefusal
-from proxy.sockets import Handover, Outbox, Paced, acknowledged, probe, reset_on_close
+from proxy.sockets import Handover, probe
 
 logger = logging.getLogger("kube-restream")
 
@@ -41,16 +40,15 @@ REFUSALS: dict[int, ClientRefusal] = {
 """What is counted for a refusal with a status."""
 
 
-class Connection(Paced, asyncio.Protocol):
+class Connection(ClientStream):
     """One client connection. Requests are handled one after the other; pipelined ones wait in order."""
 
     def __init__(self, service: Service, address: str) -> None:
+        super().__init__(service.limits, self._drop_stalled)
         self.address = address
         self.keeps_alive = True
         self._service = service
-        self._limits = service.limits
         self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport | None = None
         self._peer: Peer
         self._parser = Parser(self, service.limits, service.uploads)
         self._arrival = Arrival(self._parser, service.heads, service.limits.header_seconds, lambda: self._is_paused)
@@ -58,14 +56,12 @@ class Connection(Paced, asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._refusal: tuple[int, str] | None = None
         self._current: Request | None = None
-        self._is_paused = self._is_handed_over = False
+        self._is_handed_over = False
         self._idle_since = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
         self._opening: asyncio.Task[None] | None = None
         self._requests = 0
         self._waiting = 0  # to be sent when the timer last looked
-        self._outbox = Outbox()
-        self._patience = Patience(service.limits, self._taken, self._give_up)
 
     # --- the beginning ----------------------------------------------------------------------------------------------
 
@@ -126,18 +122,7 @@ class Connection(Paced, asyncio.Protocol):
         if self._task is not None:
             self._task.cancel()
 
-    def pause_writing(self) -> None:  # noqa: D102
-        super().pause_writing()
-        self._patience.begin()
-
-    def resume_writing(self) -> None:  # noqa: D102
-        super().resume_writing()
-        self._patience.end()
-
-    def _taken(self) -> tuple[int, ...]:
-        return self._outbox.written - self._write_buffer_size, acknowledged(self._transport)
-
-    def _give_up(self) -> None:
+    def _drop_stalled(self) -> None:
         """Drop a client that does not read, whoever is waiting for it."""
         if self._current is None:
             self.abort(reset=True)
@@ -163,18 +148,6 @@ class Connection(Paced, asyncio.Protocol):
         self._refusal = (status, message)
         if self._task is None:
             self._answer_refusal()
-
-    def pause(self) -> None:
-        """Stop to read."""
-        if self._transport is not None and not self._transport.is_closing() and not self._is_paused:
-            self._is_paused = True
-            self._transport.pause_reading()
-
-    def resume(self) -> None:
-        """Go on reading."""
-        if self._transport is not None and not self._transport.is_closing() and self._is_paused:
-            self._is_paused = False
-            self._transport.resume_reading()
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
@@ -263,36 +236,9 @@ class Connection(Paced, asyncio.Protocol):
         return self._task is None
 
     @property
-    def held(self) -> int:
-        """Return the memory in bytes of what was written and that the kernel has not taken yet."""
-        return self._outbox.held(self._write_buffer_size)
-
-    @property
     def held_behind(self) -> int:
         """Return how many bytes have come behind a handshake that is not answered."""
         return self._parser.held_behind
-
-    @property
-    def _write_buffer_size(self) -> int:
-        """Bytes written that the kernel has not taken yet."""
-        return self._transport.get_write_buffer_size() if self._transport is not None else 0
-
-    def write(self, pieces: Sequence[Piece]) -> None:
-        """Hand bytes to the transport. Raises ClientGoneError without one."""
-        if self._transport is None or self._transport.is_closing():
-            raise ClientGoneError("the client closed the connection")
-        self._transport.writelines(pieces)
-        self._outbox.note(pieces, self._transport.get_write_buffer_size())
-
-    def buffer(self, on: bool) -> None:
-        """Let more be written while something waits to be sent, or nothing."""
-        if self._transport is not None:
-            # Not 0: a TLS transport with nothing to send would call that full, and never tell that there is room.
-            self._transport.set_write_buffer_limits(high=self._limits.write_buffer_bytes if on else 1)
-
-    def reset_on_close(self, on: bool) -> None:
-        """Let the kernel end the connection with a reset, however it comes to end, until told otherwise."""
-        reset_on_close(self._transport, on)
 
     def hand_over(self) -> Handover:
         """Give the connection up to a tunnel; the request that has asked for it is its last."""
@@ -300,14 +246,6 @@ class Connection(Paced, asyncio.Protocol):
         early = self._parser.give_up()
         self._parser.forget()
         return Handover(self._transport, early, self.connection_lost)
-
-    def abort(self, *, reset: bool = False) -> None:
-        """Drop the connection and what waits to be sent; with `reset` the client sees ECONNRESET, not an end."""
-        if self._transport is None:
-            return
-        if reset:
-            self.reset_on_close(True)
-        self._transport.abort()
 
     def drop(self) -> "asyncio.Task[None] | None":
         """Cancel the request under way, whose handler aborts its answer, or close; return what is to be awaited."""
@@ -337,8 +275,7 @@ class Connection(Paced, asyncio.Protocol):
         if self._opening is not None:
             self._opening.cancel()
             return True
-        transport = self._transport
-        if not self.is_idle or transport is None or transport.is_closing() or self._write_buffer_size:
+        if not self.is_idle or not self._is_open or self._write_buffer_size:
             return False
         self._close()
         return True
@@ -347,7 +284,7 @@ class Connection(Paced, asyncio.Protocol):
         """Close as soon as no request is under way, and none can be on its way that the client takes to be welcome."""
         if self._opening is not None:
             self._loop.call_later(FAREWELL_SECONDS, self.make_room)
-        if not self.is_idle or self._transport is None or self._transport.is_closing():
+        if not (self.is_idle and self._is_open):
             return
         left = self._idle_since + FAREWELL_SECONDS - self._loop.time()
         if left <= 0:
@@ -356,10 +293,6 @@ class Connection(Paced, asyncio.Protocol):
         if self._timer:
             self._timer.cancel()
         self._timer = self._loop.call_later(left, self.leave)
-
-    def _close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
 
     def _close_if_idle(self) -> None:
         """Close after `idle_seconds` without a request; one that does not finish its head counts as idle.
@@ -386,6 +319,6 @@ class Connection(Paced, asyncio.Protocol):
             (b"Content-Length", b"%d" % len(body)),
             (b"Connection", b"close"),
         ]
-        if self._transport is not None and not self._transport.is_closing():
+        if self._is_open:
             self.write([render_head(b"HTTP/1.1 %d %s" % (status, phrase(status).encode()), lines), body])
             self._close()
