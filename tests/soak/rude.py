@@ -11,8 +11,7 @@ from tests.soak.tally import LEFT
 SLOW_BYTES_PER_SECOND = 50_000
 SMALL_BUFFER = 64 << 10
 STALL_SECONDS = 25.0, 30.0
-"""How long a client reads nothing. The proxy is told to wait for 4 s: it looks twice at most, from when it has something
-to send, and the upstream may take its time."""
+"""How long a client reads nothing. The proxy, told to wait for 4 s, looks at most twice once it has more to send."""
 
 LORIS_SECONDS = 12.0
 BAD_REQUESTS = {
