@@ -141,9 +141,9 @@ class Lease:
         if ticket.state is State.WAITING:
             raise TooManyRequestsError("too many Lists at once, try again later")
 
-    async def read_on(self, held: int) -> None:
-        """Have the right to what is held and to what one read brings. Raises as `hold` does."""
-        await self.hold(held + self.read_bytes)
+    async def read_on(self, held: int, item_bytes: int) -> None:
+        """Have the right to read on in items of such a size, with so much held that was read. Raises as `hold` does."""
+        await self.hold(held + self._coming(item_bytes))
 
     async def hold(self, size: int) -> None:
         """Have the right to so many bytes, for which the others may have to be waited for.
@@ -171,10 +171,10 @@ class Lease:
         """Have the right to so many bytes if that takes no waiting, and nobody else waits for memory."""
         return size <= self.ticket.granted or self._budget.grow_now(self.ticket, size)
 
-    def settle(self, held: int) -> None:
-        """Give back what is above the window, and above what is held and what one read brings."""
+    def settle(self, held: int, item_bytes: int = 0) -> None:
+        """Give back what is above the window, and is not needed to read on."""
         ticket = self.ticket
-        needed = max(ticket.window, held + self.read_bytes)
+        needed = max(ticket.window, held + self._coming(item_bytes))
         if ticket.granted > needed:
             self._admission.tell(self._budget.shrink(ticket, needed))
 
@@ -189,6 +189,10 @@ class Lease:
             yield
         finally:
             self._admission.go_on(self)
+
+    def _coming(self, item_bytes: int) -> int:
+        """Return what comes to that: what is read, what waits behind it, and a copy of the item that it cuts in two."""
+        return 2 * self.read_bytes + min(self.read_bytes, item_bytes)
 
     def wake(self) -> None:
         """Look at the ticket again."""

@@ -18,6 +18,10 @@ from proxy.settings import Settings
 from proxy.tls import Kept, ListenerTLS
 from proxy.way import Way
 
+TIDY_SECONDS = 3.0
+TIDY_ABOVE = 64 << 20
+"""Bytes granted; for less the kernel need not be bothered."""
+
 
 @dataclass(frozen=True, slots=True)
 class Generation:
@@ -58,6 +62,8 @@ class Engine:
         )
         self.metrics.connections.set_function(lambda: listener.open_connections)
         self.metrics.head_bytes.set_function(lambda: listener.head_bytes)
+        self._loop = asyncio.get_running_loop()
+        self._tidying = self._loop.call_later(TIDY_SECONDS, self._tidy)
 
     def prepare(self, settings: Settings) -> Generation:
         """Read everything that the settings name, without using it. Raises SettingsError.
@@ -133,7 +139,14 @@ class Engine:
         await self.listener.drop()
         await self._end()
 
+    def _tidy(self) -> None:
+        """Keep close to what is held what the process takes, as far as it is much."""
+        if self._admission.budget.granted > TIDY_ABOVE:
+            process.give_back_freed_memory()
+        self._tidying = self._loop.call_later(TIDY_SECONDS, self._tidy)
+
     async def _end(self) -> None:
         """Close the ways, on which no request is any more."""
+        self._tidying.cancel()
         await asyncio.gather(*self._retiring)
         await self._in_force.way.close()

@@ -5,6 +5,8 @@ import gc
 import math
 import os
 import resource
+from collections.abc import Callable
+from typing import cast
 
 from proxy import cgroup
 
@@ -48,12 +50,29 @@ def keep_freed_memory() -> None:
     Read and window buffers live for microseconds; faulting their pages in anew doubled the CPU per GB of the streamed
     path (2.6 against 1.3 s/GB with 256 KiB reads). Costs at most the two thresholds of idle memory.
     """
+    mallopt = _glibc("mallopt")
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, 4 << 20)
+        mallopt(M_TRIM_THRESHOLD, 8 << 20)
+
+
+def give_back_freed_memory() -> None:
+    """Give back to the kernel what was freed between what is in use, which glibc never does by itself.
+
+    While Lists come to a stop for slow clients, such holes become a quarter of what is held (paged: 204 MiB taken for
+    163, and 161 without them). Takes 2 to 11 ms where there are that many, 0.1 ms else.
+    """
+    trim = _glibc("malloc_trim")
+    if trim is not None:
+        trim(0)
+
+
+def _glibc(name: str) -> Callable[..., int] | None:
+    """Return a function of the C library, None where it is another one."""
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        return cast("Callable[..., int]", getattr(ctypes.CDLL(None), name))
     except (OSError, AttributeError):
-        return  # not glibc
-    mallopt(M_MMAP_THRESHOLD, 4 << 20)
-    mallopt(M_TRIM_THRESHOLD, 8 << 20)
+        return None
 
 
 def usable_cpus() -> int:

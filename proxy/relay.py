@@ -24,6 +24,7 @@ class Relay:
         self._lease = lease
         self._progress = progress
         self._metrics = metrics
+        self._largest = 0  # of the items so far, in bytes
 
     async def raw(self) -> None:
         """Copy the body as it comes; its head has been sent.
@@ -55,7 +56,7 @@ class Relay:
         self._progress.held = lambda: self._source.held + splitter.held + self._answer.held
         await self._write_events(events)
         while not self._source.is_over:
-            self._lease.settle(self._progress.held())
+            self._lease.settle(self._held, self._largest)
             await self._write_events(await self._next(splitter))
 
     async def paged(self, pages: Pages, events: list[Event]) -> None:
@@ -89,13 +90,18 @@ class Relay:
         """Send a held body with one write."""
         await self._write(whole)
 
+    @property
+    def _held(self) -> int:
+        """Return what is held in bytes besides what waits to be read."""
+        return self._progress.held() - self._source.held
+
     async def _next(self, splitter: Splitter) -> list[Event]:
         """Wait for more and cut it; the end, where it has come too, is judged before the last byte can leave.
 
         With a Content-Length that byte completes the response: there would be no chance to abort it. What was read is
         in nobody's hands but the splitter's: a name for it would keep it while the client is waited for.
         """
-        await self._lease.read_on(self._progress.held())
+        await self._lease.read_on(self._held, self._largest)
         events = splitter.feed(*await self._source.read())
         if self._source.is_over:
             events += splitter.finish()
@@ -142,6 +148,7 @@ class Relay:
             if isinstance(event, Items):
                 progress.items += len(event.sizes)
                 progress.item_bytes += len(event.data)
+                self._largest = max(self._largest, *event.sizes)
                 self._metrics.item_sizes.count(progress.mode, event.sizes)
                 if progress.count_items:
                     progress.count_items(len(event.sizes))

@@ -119,7 +119,7 @@ class Reply:
         splitter = Splitter(self._services.settings.max_item_bytes)
         if response.length is not None:
             # A window that grows takes up to an eighth ahead.
-            await self._lease.hold(response.length * 9 // 8 + self._lease.ticket.window)
+            await self._lease.read_on(response.length * 9 // 8, response.length)
         events = await relay.look(splitter)
         self._judge_body(splitter, response)
         whole = await relay.buffered(splitter, events)

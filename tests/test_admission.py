@@ -44,16 +44,16 @@ async def test_windows(plan: Plan, window: int) -> None:
 
 
 async def test_what_is_not_needed_any_more_is_given_back() -> None:
-    """But for the window, what is held, and what the next read may bring."""
+    """But for the window, what is held, and what the next read may bring, with the beginning of an item at its end."""
     admission = Admission(SETTINGS)
     lease = await start(admission, Streamed("settings"))
     window = lease.ticket.window
-    await lease.read_on(2 * MIB)
-    assert lease.ticket.granted == 2 * MIB + READ
-    lease.settle(2 * MIB)
-    assert lease.ticket.granted == 2 * MIB + READ
-    lease.settle(1 * MIB)
-    assert lease.ticket.granted == 1 * MIB + READ
+    await lease.read_on(2 * MIB, MIB)
+    assert lease.ticket.granted == 2 * MIB + 3 * READ
+    lease.settle(2 * MIB, MIB)
+    assert lease.ticket.granted == 2 * MIB + 3 * READ
+    lease.settle(1 * MIB, 1000)
+    assert lease.ticket.granted == 1 * MIB + 2 * READ + 1000
     lease.settle(0)
     assert lease.ticket.granted == window
     lease.end()

@@ -247,7 +247,7 @@ class Pages:
         while last is not None and last.page is not None and not last.page.is_complete:
             if self._fetcher.is_oversize(self._shelf.size):
                 await self._shelf.wait_empty(None)
-            await self._make_room(self._lease.read_bytes)
+            await self._make_room(2 * self._lease.read_bytes)
             await self._fetcher.read_more(last, last.page)
             self._hand_on(last, last.page)
 

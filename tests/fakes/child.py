@@ -91,10 +91,17 @@ class Child:
 
     def peak_bytes(self) -> int:
         """Return the child's VmHWM."""
+        return self._memory("VmHWM:")
+
+    def resident_bytes(self) -> int:
+        """Return the child's VmRSS."""
+        return self._memory("VmRSS:")
+
+    def _memory(self, name: str) -> int:
         for line in Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii").splitlines():
-            if line.startswith("VmHWM:"):
+            if line.startswith(name):
                 return int(line.split()[1]) << 10
-        raise AssertionError("no VmHWM")
+        raise AssertionError(f"no {name}")
 
     async def stop(self, name: signal.Signals = signal.SIGTERM) -> tuple[int, str, str]:
         """Send a signal and wait for the end; return the exit code and what was printed after the ready line."""
