@@ -13,6 +13,7 @@ from proxy.bench.cluster import Access
 from proxy.bench.errors import BenchError
 from proxy.bench.load import fetch_text
 from proxy.bench.screen import PlainScreen
+from proxy.bench.servers import start_proxy
 
 
 @pytest.fixture
@@ -99,3 +100,13 @@ def test_peers_reach_what_needs_no_credential(upstream: str, access: Access, rea
 async def start_nothing(name: str, children: Children, upstream: str) -> None:
     """Start no process."""
     del name, children, upstream
+
+
+@pytest.mark.parametrize(("mode", "is_bounded"), [("streamed", True), ("buffered", False)])
+async def test_the_path_to_compare_with_has_no_budget(mode: str, is_bounded: bool) -> None:
+    """It has to hold whole Lists, several at once: within the usual budget the demo would compare with a 429."""
+    with Children() as children:
+        proxy = await start_proxy(children, "http://127.0.0.1:1", mode)
+        metrics = await fetch_text(proxy.admin, "/metrics")
+    (budget,) = (line.split()[1] for line in metrics.splitlines() if line.startswith("restream_memory_budget_bytes "))
+    assert (float(budget) < 1 << 32) == is_bounded
